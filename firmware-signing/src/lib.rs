@@ -1,0 +1,1 @@
+//! Sign firmware for coprocessors: library and the CLI corewarden-sign.

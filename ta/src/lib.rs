@@ -1,0 +1,1 @@
+//! The Trusted Application: entry points, GlobalPlatform API and PTA calls.
