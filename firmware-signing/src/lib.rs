@@ -1,1 +1,26 @@
 //! Sign firmware for coprocessors: library and the CLI corewarden-sign.
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod key;
+pub mod pki;
+
+pub use error::Error;
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A UUID in its usual five groups.
+pub(crate) fn uuid(bytes: &[u8; 16]) -> String {
+    let digits = hex(bytes);
+    format!(
+        "{}-{}-{}-{}-{}",
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..]
+    )
+}

@@ -1,0 +1,3 @@
+//! The command corewarden-sign.
+
+fn main() {}

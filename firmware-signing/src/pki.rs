@@ -1,0 +1,533 @@
+//! A small public-key infrastructure: root, product CA, signer leaf with its scope.
+//!
+//! Certificates follow the profile which the TA judges (docs/bundle-format.md); each is signed by any
+//! [`Signer`]. No passwords, files or clocks here: a test makes a whole chain in memory.
+
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use der::asn1::{BitString, OctetString};
+use der::oid::{AssociatedOid, ObjectIdentifier};
+use der::{DateTime, Decode, Encode, EncodePem, Enumerated, Sequence};
+use x509_cert::builder::profile::BuilderProfile;
+use x509_cert::builder::{Builder, CertificateBuilder};
+use x509_cert::certificate::TbsCertificate;
+use x509_cert::ext::pkix::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages,
+    SubjectKeyIdentifier,
+};
+use x509_cert::ext::{Criticality, Extension, ToExtension};
+use x509_cert::name::Name;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::{
+    self, AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey,
+    SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef,
+};
+use x509_cert::time::{Time, Validity};
+
+use crate::Error;
+use crate::key::{Algorithm, Signer, key_id};
+
+/// What a certificate says about its holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Distinguished name as RFC 4514 writes it, for people only: `CN=...,O=...`.
+    pub name: String,
+    /// First moment of validity.
+    pub not_before: Date,
+    /// Last moment of validity.
+    pub not_after: Date,
+}
+
+/// What a leaf may sign; a product CA's scope bounds its leaves'.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Core ids, sorted.
+    pub core_ids: Vec<u32>,
+    /// Device classes, sorted.
+    pub device_classes: Vec<[u8; 16]>,
+    /// The highest security version, inclusive.
+    pub max_security_version: u32,
+    /// Generation of the signer; a trust update can raise the lowest that is accepted.
+    pub signer_generation: u32,
+    /// For which kind of device.
+    pub role: Role,
+}
+
+/// Development devices or products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Enumerated)]
+#[repr(u32)]
+pub enum Role {
+    /// Refused by a release TA.
+    Development = 0,
+    /// For products.
+    Release = 1,
+}
+
+/// A second in time, from year 1970 to 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Date(DateTime);
+
+impl Date {
+    /// The end of the year 9999: "no expiry" in RFC 5280.
+    pub const NEVER: Self = Self(DateTime::INFINITY);
+
+    /// The machine's clock.
+    pub fn now() -> Result<Self, Error> {
+        DateTime::from_system_time(SystemTime::now())
+            .map(Self)
+            .map_err(|_| Error::DateMalformed)
+    }
+
+    /// The same time of day, `days` later; never past [`Date::NEVER`].
+    pub fn plus_days(self, days: u32) -> Self {
+        let span = core::time::Duration::from_secs(u64::from(days) * 86_400);
+        DateTime::from_unix_duration(self.0.unix_duration() + span).map_or(Self::NEVER, Self)
+    }
+}
+
+impl FromStr for Date {
+    type Err = Error;
+
+    /// `2026-11-20`, `2026-11-20T12:00:00Z` or `never`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let full = match text {
+            "never" => return Ok(Self::NEVER),
+            day if day.len() == 10 => format!("{day}T00:00:00Z"),
+            other => other.to_owned(),
+        };
+        DateTime::from_str(&full)
+            .map(Self)
+            .map_err(|_| Error::DateMalformed)
+    }
+}
+
+impl From<Time> for Date {
+    fn from(time: Time) -> Self {
+        Self(time.to_date_time())
+    }
+}
+
+impl core::fmt::Display for Date {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if *self == Self::NEVER {
+            return f.write_str("never");
+        }
+        self.0.fmt(f)
+    }
+}
+
+/// Holding a `Certificate` tells you that it is well-formed X.509; nothing about who signed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    der: Vec<u8>,
+    parsed: x509_cert::Certificate,
+}
+
+impl Certificate {
+    /// Reads every certificate of a PEM text, or a single one in DER.
+    pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, Error> {
+        if bytes.first() == Some(&0x30) {
+            return Ok(vec![Self::from_der(bytes)?]);
+        }
+        let text = core::str::from_utf8(bytes).map_err(|_| Error::CertificateMalformed)?;
+        let mut certificates = Vec::new();
+        for block in crate::key::pem_blocks(text) {
+            let (label, der) =
+                der::pem::decode_vec(block.as_bytes()).map_err(|_| Error::CertificateMalformed)?;
+            if label != "CERTIFICATE" {
+                return Err(Error::CertificateMalformed);
+            }
+            certificates.push(Self::from_der(&der)?);
+        }
+        if certificates.is_empty() {
+            return Err(Error::CertificateMalformed);
+        }
+        Ok(certificates)
+    }
+
+    /// Reads DER without anything behind it.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        Ok(Self {
+            parsed: x509_cert::Certificate::from_der(der)
+                .map_err(|_| Error::CertificateMalformed)?,
+            der: der.to_vec(),
+        })
+    }
+
+    /// The bytes as they stand in a bundle.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// PEM with a line of text for people in front.
+    pub fn to_pem(&self) -> Result<String, Error> {
+        self.parsed
+            .to_pem(der::pem::LineEnding::LF)
+            .map_err(|_| Error::CertificateNotEncodable)
+    }
+
+    /// The subject as RFC 4514 writes it.
+    pub fn subject(&self) -> String {
+        self.parsed.tbs_certificate().subject().to_string()
+    }
+
+    /// The issuer as RFC 4514 writes it.
+    pub fn issuer(&self) -> String {
+        self.parsed.tbs_certificate().issuer().to_string()
+    }
+
+    /// The serial number in hexadecimal.
+    pub fn serial(&self) -> String {
+        crate::hex(self.parsed.tbs_certificate().serial_number().as_bytes())
+    }
+
+    /// First moment of validity.
+    pub fn not_before(&self) -> Date {
+        self.parsed.tbs_certificate().validity().not_before.into()
+    }
+
+    /// Last moment of validity.
+    pub fn not_after(&self) -> Date {
+        self.parsed.tbs_certificate().validity().not_after.into()
+    }
+
+    /// Judges the dates, which the TA cannot.
+    pub fn check_dates(&self, at: Date) -> Result<(), Error> {
+        if at < self.not_before() {
+            return Err(Error::CertificateNotYetValid {
+                not_before: self.not_before(),
+                at,
+            });
+        }
+        if at > self.not_after() {
+            return Err(Error::CertificateExpired {
+                not_after: self.not_after(),
+                at,
+            });
+        }
+        Ok(())
+    }
+
+    /// The holder's public key as SubjectPublicKeyInfo.
+    pub fn public_key(&self) -> Result<Vec<u8>, Error> {
+        self.parsed
+            .tbs_certificate()
+            .subject_public_key_info()
+            .to_der()
+            .map_err(|_| Error::CertificateMalformed)
+    }
+
+    /// The scope extension, if there is one that can be read.
+    pub fn scope(&self) -> Result<Option<Scope>, Error> {
+        let found = self
+            .parsed
+            .tbs_certificate()
+            .get_extension::<ScopeExtension>()
+            .map_err(|_| Error::CertificateMalformed)?;
+        Ok(found.and_then(|(_, extension)| extension.into_scope()))
+    }
+}
+
+/// A root: signs itself, pinned by the TA, never sent in a bundle.
+pub fn issue_root(subject: &Subject, key: &dyn Signer) -> Result<Certificate, Error> {
+    issue(subject, key.public_key(), Kind::Root, None, key)
+}
+
+/// A product CA below `issuer`, whose leaves cannot leave `scope`.
+pub fn issue_product_ca(
+    subject: &Subject,
+    public_key: &[u8],
+    scope: &Scope,
+    issuer: (&Certificate, &dyn Signer),
+) -> Result<Certificate, Error> {
+    issue(
+        subject,
+        public_key,
+        Kind::ProductCa(scope),
+        Some(issuer.0),
+        issuer.1,
+    )
+}
+
+/// A leaf below `issuer`: the key which signs firmware within `scope`.
+pub fn issue_leaf(
+    subject: &Subject,
+    public_key: &[u8],
+    scope: &Scope,
+    issuer: (&Certificate, &dyn Signer),
+) -> Result<Certificate, Error> {
+    issue(
+        subject,
+        public_key,
+        Kind::Leaf(scope),
+        Some(issuer.0),
+        issuer.1,
+    )
+}
+
+fn issue(
+    subject: &Subject,
+    public_key: &[u8],
+    kind: Kind<'_>,
+    issuer: Option<&Certificate>,
+    signer: &dyn Signer,
+) -> Result<Certificate, Error> {
+    if let Some(issuer) = issuer {
+        if issuer.public_key()? != signer.public_key() {
+            return Err(Error::KeyNotOfCertificate {
+                key: key_id(signer.public_key()),
+                certificate: key_id(&issuer.public_key()?),
+            });
+        }
+        check_within(&kind, issuer)?;
+    }
+    let unencodable = |_| Error::CertificateNotEncodable;
+    let name = Name::from_str(&subject.name).map_err(|_| Error::NameMalformed)?;
+    let profile = Profile {
+        kind,
+        issuer: issuer.map_or_else(
+            || name.clone(),
+            |issuer| issuer.parsed.tbs_certificate().subject().clone(),
+        ),
+        subject: name,
+    };
+    let validity = Validity::new(
+        Time::from(subject.not_before.0),
+        Time::from(subject.not_after.0),
+    );
+    let mut serial = [0; 16];
+    getrandom::fill(&mut serial).map_err(|_| Error::NoRandomness)?;
+    // Positive and of one length, whatever the random numbers.
+    serial[0] = serial[0] & 0x3f | 0x40;
+    let mut builder = CertificateBuilder::new(
+        profile,
+        SerialNumber::new(&serial).map_err(unencodable)?,
+        validity,
+        SubjectPublicKeyInfoOwned::from_der(public_key).map_err(unencodable)?,
+    )
+    .map_err(|_| Error::CertificateNotEncodable)?;
+
+    let issuer_half = Shim(signer);
+    let message = builder
+        .finalize(&issuer_half)
+        .map_err(|_| Error::CertificateNotEncodable)?;
+    let Algorithm::EcdsaP256 = signer.algorithm();
+    let signature = p256::ecdsa::Signature::from_slice(&signer.sign(&message)?)
+        .map_err(|_| Error::SignerFailed)?
+        .to_der();
+    let parsed = builder
+        .assemble(
+            BitString::from_bytes(signature.as_bytes()).map_err(unencodable)?,
+            &issuer_half,
+        )
+        .map_err(|_| Error::CertificateNotEncodable)?;
+    Ok(Certificate {
+        der: parsed.to_der().map_err(unencodable)?,
+        parsed,
+    })
+}
+
+/// Refuses here what the TA would refuse later: a scope outside the issuer's.
+fn check_within(kind: &Kind<'_>, issuer: &Certificate) -> Result<(), Error> {
+    let (Kind::ProductCa(scope) | Kind::Leaf(scope)) = kind else {
+        return Ok(());
+    };
+    let Some(parent) = issuer.scope()? else {
+        return Ok(());
+    };
+    if let Some(&core) = scope
+        .core_ids
+        .iter()
+        .find(|id| !parent.core_ids.contains(id))
+    {
+        return Err(Error::ScopeCoreOutsideIssuer { core });
+    }
+    if let Some(&class) = scope
+        .device_classes
+        .iter()
+        .find(|class| !parent.device_classes.contains(class))
+    {
+        return Err(Error::ScopeClassOutsideIssuer { class });
+    }
+    if scope.max_security_version > parent.max_security_version {
+        return Err(Error::ScopeVersionOutsideIssuer {
+            asked: scope.max_security_version,
+            issuer: parent.max_security_version,
+        });
+    }
+    if scope.role != parent.role {
+        return Err(Error::ScopeRoleOutsideIssuer);
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Kind<'a> {
+    Root,
+    ProductCa(&'a Scope),
+    Leaf(&'a Scope),
+}
+
+struct Profile<'a> {
+    kind: Kind<'a>,
+    issuer: Name,
+    subject: Name,
+}
+
+impl BuilderProfile for Profile<'_> {
+    fn get_issuer(&self, _subject: &Name) -> Name {
+        self.issuer.clone()
+    }
+
+    fn get_subject(&self) -> Name {
+        self.subject.clone()
+    }
+
+    fn build_extensions(
+        &self,
+        key: SubjectPublicKeyInfoRef<'_>,
+        issuer_key: SubjectPublicKeyInfoRef<'_>,
+        tbs: &TbsCertificate,
+    ) -> x509_cert::builder::Result<Vec<Extension>> {
+        let mut list = Vec::new();
+        let (path_length, usages) = match self.kind {
+            Kind::Root => (Some(1), KeyUsages::KeyCertSign | KeyUsages::CRLSign),
+            Kind::ProductCa(_) => (Some(0), KeyUsages::KeyCertSign | KeyUsages::CRLSign),
+            Kind::Leaf(_) => (None, KeyUsages::DigitalSignature.into()),
+        };
+        let constraints = BasicConstraints {
+            ca: path_length.is_some(),
+            path_len_constraint: path_length,
+        };
+        // RFC 5280 leaves it open for a leaf; the profile wants it critical everywhere.
+        list.push(extension(BasicConstraints::OID, true, &constraints)?);
+        list.push(KeyUsage(usages).to_extension(tbs.subject(), &list)?);
+        list.push(SubjectKeyIdentifier(short_id(key)?).to_extension(tbs.subject(), &list)?);
+        if !matches!(self.kind, Kind::Root) {
+            let authority = AuthorityKeyIdentifier {
+                key_identifier: Some(short_id(issuer_key)?),
+                ..Default::default()
+            };
+            list.push(authority.to_extension(tbs.subject(), &list)?);
+        }
+        if let Kind::Leaf(_) = self.kind {
+            let purposes = ExtendedKeyUsage(vec![KEY_PURPOSE, CODE_SIGNING]);
+            list.push(extension(ExtendedKeyUsage::OID, true, &purposes)?);
+        }
+        if let Kind::ProductCa(scope) | Kind::Leaf(scope) = self.kind {
+            let scope = ScopeExtension::try_from(scope)?;
+            list.push(scope.to_extension(tbs.subject(), &list)?);
+        }
+        Ok(list)
+    }
+}
+
+fn extension(
+    extn_id: ObjectIdentifier,
+    critical: bool,
+    value: &impl Encode,
+) -> Result<Extension, der::Error> {
+    Ok(Extension {
+        extn_id,
+        critical,
+        extn_value: OctetString::new(value.to_der()?)?,
+    })
+}
+
+/// A key identifier as RFC 7093 has it: the first 160 bits of a SHA-256.
+fn short_id(key: SubjectPublicKeyInfoRef<'_>) -> Result<OctetString, der::Error> {
+    OctetString::new(&key_id(&key.to_der()?)[..20])
+}
+
+/// The scope as it stands in a certificate.
+#[derive(Clone, Debug, Sequence)]
+struct ScopeExtension {
+    version: u8,
+    core_ids: Vec<u32>,
+    device_classes: Vec<OctetString>,
+    max_security_version: u32,
+    signer_generation: u32,
+    role: Role,
+}
+
+impl ScopeExtension {
+    fn into_scope(self) -> Option<Scope> {
+        Some(Scope {
+            core_ids: self.core_ids,
+            device_classes: self
+                .device_classes
+                .iter()
+                .map(|class| class.as_bytes().try_into().ok())
+                .collect::<Option<_>>()?,
+            max_security_version: self.max_security_version,
+            signer_generation: self.signer_generation,
+            role: self.role,
+        })
+    }
+}
+
+impl TryFrom<&Scope> for ScopeExtension {
+    type Error = der::Error;
+
+    fn try_from(scope: &Scope) -> Result<Self, Self::Error> {
+        Ok(Self {
+            version: 1,
+            core_ids: scope.core_ids.clone(),
+            device_classes: scope
+                .device_classes
+                .iter()
+                .map(|class| OctetString::new(class.as_slice()))
+                .collect::<Result<_, _>>()?,
+            max_security_version: scope.max_security_version,
+            signer_generation: scope.signer_generation,
+            role: scope.role,
+        })
+    }
+}
+
+impl AssociatedOid for ScopeExtension {
+    const OID: ObjectIdentifier = SCOPE;
+}
+
+impl Criticality for ScopeExtension {
+    fn criticality(&self, _subject: &Name, _extensions: &[Extension]) -> bool {
+        true
+    }
+}
+
+/// Lets x509-cert's builder ask a [`Signer`] for its algorithm and public key.
+struct Shim<'a>(&'a dyn Signer);
+
+#[derive(Clone)]
+struct ShimKey(Vec<u8>);
+
+impl p256::ecdsa::signature::Keypair for Shim<'_> {
+    type VerifyingKey = ShimKey;
+
+    fn verifying_key(&self) -> ShimKey {
+        ShimKey(self.0.public_key().to_vec())
+    }
+}
+
+impl DynSignatureAlgorithmIdentifier for Shim<'_> {
+    fn signature_algorithm_identifier(&self) -> spki::Result<AlgorithmIdentifierOwned> {
+        let Algorithm::EcdsaP256 = self.0.algorithm();
+        Ok(AlgorithmIdentifierOwned {
+            oid: ECDSA_WITH_SHA256,
+            parameters: None,
+        })
+    }
+}
+
+impl EncodePublicKey for ShimKey {
+    fn to_public_key_der(&self) -> spki::Result<der::Document> {
+        Ok(der::Document::try_from(self.0.as_slice())?)
+    }
+}
+
+/// Provisional: under the enterprise number which RFC 5612 keeps for examples.
+const SCOPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.1");
+const KEY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.2");
+const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
+const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
