@@ -1,0 +1,1 @@
+//! The C headers, derived from the Rust definitions.
