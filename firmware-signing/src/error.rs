@@ -2,11 +2,15 @@
 
 use thiserror::Error;
 
+use crate::elf::Machine;
 use crate::pki::Date;
 
 /// Why the tool refused or failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Error {
+    /// The input is a bundle already.
+    #[error("already signed")]
+    AlreadySigned,
     /// A certificate's validity has ended.
     #[error("the certificate expired on {not_after} (judged at {at})")]
     CertificateExpired {
@@ -29,9 +33,167 @@ pub enum Error {
         /// The moment asked about.
         at: Date,
     },
+    /// The image is for another processor than the core.
+    #[error("the image is for {image}, core {core} is {architecture}", image = image.name(), architecture = crate::place::name_of(*architecture))]
+    CoreArchitecture {
+        /// What the image says.
+        image: Machine,
+        /// The core's id.
+        core: u32,
+        /// What the platform file says.
+        architecture: platform::Architecture,
+    },
+    /// The platform has no such core.
+    #[error("the platform has no core of this id or name; it has {count}")]
+    CoreUnknown {
+        /// How many it has.
+        count: usize,
+    },
     /// A date is not written as `2026-11-20`, `2026-11-20T12:00:00Z` or `never`.
     #[error("not a date")]
     DateMalformed,
+    /// The ELF is for a big-endian processor.
+    #[error("a big-endian ELF; only little-endian cores are supported")]
+    ElfBigEndian,
+    /// Neither ELF32 nor ELF64.
+    #[error("ELF class {class}, which is neither 32 nor 64 bit")]
+    ElfClass {
+        /// As the file says.
+        class: u8,
+    },
+    /// The file header contradicts itself.
+    #[error("the ELF header is not valid")]
+    ElfHeader,
+    /// A processor without support.
+    #[error("ELF machine {machine} is not Arm, AArch64 or RISC-V of a fitting class")]
+    ElfMachine {
+        /// As the file says.
+        machine: u16,
+    },
+    /// No segment takes memory.
+    #[error("the ELF has no LOAD segment: nothing to load")]
+    ElfNothingToLoad,
+    /// `.resource_table` has no bytes in the file, or is not loaded.
+    #[error("section {section} (.resource_table) has no loaded bytes")]
+    ElfResourceTableEmpty {
+        /// Its number.
+        section: usize,
+    },
+    /// The name of a section lies outside the name table.
+    #[error("the name of section {section} lies at {offset:#x}, outside the table of names")]
+    ElfSectionName {
+        /// Its number.
+        section: usize,
+        /// Where its name should begin.
+        offset: u64,
+    },
+    /// The table of section names is missing.
+    #[error("section {index} should hold the section names, but does not")]
+    ElfSectionNames {
+        /// `e_shstrndx`.
+        index: u16,
+    },
+    /// A section lies outside the file.
+    #[error("section {section} ends at {end:#x}, the file at {file:#x}")]
+    ElfSectionOutside {
+        /// Its number.
+        section: usize,
+        /// Where it ends.
+        end: u64,
+        /// Length of the file.
+        file: u64,
+    },
+    /// A segment has more bytes in the file than in memory.
+    #[error("segment {segment} has {file:#x} bytes in the file, but {memory:#x} in memory")]
+    ElfSegmentFileLarger {
+        /// Number of its program header.
+        segment: usize,
+        /// Bytes in the file.
+        file: u64,
+        /// Bytes in memory.
+        memory: u64,
+    },
+    /// A segment wraps around the end of the address space.
+    #[error("segment {segment} wraps: {size:#x} bytes at {address:#x}")]
+    ElfSegmentWraps {
+        /// Number of its program header.
+        segment: usize,
+        /// Where it begins.
+        address: u64,
+        /// Bytes in memory.
+        size: u64,
+    },
+    /// A segment is both writable and executable.
+    #[error("segment {segment} at {address:#x} is both writable and executable")]
+    ElfSegmentWritableExecutable {
+        /// Number of its program header.
+        segment: usize,
+        /// Where it begins.
+        address: u64,
+    },
+    /// Two segments want the same memory.
+    #[error("segments {first} and {second} overlap in {from:#x}..{to:#x}")]
+    ElfSegmentsOverlap {
+        /// Number of the lower one's program header.
+        first: usize,
+        /// Number of the other's.
+        second: usize,
+        /// First common address.
+        from: u64,
+        /// End of the common addresses.
+        to: u64,
+    },
+    /// Two segments are filled from the same bytes.
+    #[error("segments {first} and {second} share the bytes {from:#x}..{to:#x} of the file")]
+    ElfSegmentsShareBytes {
+        /// Number of the lower one's program header.
+        first: usize,
+        /// Number of the other's.
+        second: usize,
+        /// First common offset.
+        from: u64,
+        /// End of the common bytes.
+        to: u64,
+    },
+    /// More program headers than any firmware has.
+    #[error("{count} program headers, more than {limit}")]
+    ElfTooManyProgramHeaders {
+        /// As the file says.
+        count: usize,
+        /// The most that are read.
+        limit: usize,
+    },
+    /// A table or segment lies outside the file.
+    #[error("the ELF is cut off: {end:#x} bytes are needed, the file has {file:#x}")]
+    ElfTruncated {
+        /// Where the missing part ends.
+        end: u64,
+        /// Length of the file.
+        file: u64,
+    },
+    /// More than one `.resource_table`.
+    #[error("sections {first} and {second} are both .resource_table")]
+    ElfTwoResourceTables {
+        /// Number of the first.
+        first: usize,
+        /// Number of the second.
+        second: usize,
+    },
+    /// An object file, a library or a core dump.
+    #[error("ELF type {found}, not an executable (2)")]
+    ElfType {
+        /// As the file says.
+        found: u16,
+    },
+    /// The entry point is in no executable segment.
+    #[error("the entry point {entry:#x} is in no executable segment")]
+    EntryOutside {
+        /// `e_entry` without the Thumb bit.
+        entry: u64,
+    },
+    /// A file without bytes.
+    #[error("an empty file")]
+    InputEmpty,
     /// "Proc-Type: 4,ENCRYPTED": OpenSSL's old encryption, with a weak key derivation.
     #[error("the key is encrypted in OpenSSL's old way")]
     KeyLegacyEncryption,
@@ -65,6 +227,39 @@ pub enum Error {
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers")]
     NoRandomness,
+    /// Something else than ELF.
+    #[error("not an ELF file")]
+    NotElf,
+    /// A core with a fixed boot address finds no segment there.
+    #[error("no segment begins at the core's boot address {address:#x}")]
+    NothingAtBootAddress {
+        /// The boot address.
+        address: u64,
+    },
+    /// The resource table has company on its page.
+    #[error(
+        "the resource table at {address:#x} is not alone on its page: segment {segment} has {from:#x}..{to:#x}"
+    )]
+    ResourceTableNotAlone {
+        /// Its device address.
+        address: u64,
+        /// Number of the program header of the segment in its way.
+        segment: usize,
+        /// Where that begins.
+        from: u64,
+        /// Where it ends.
+        to: u64,
+    },
+    /// The resource table is not where the shared window wants it.
+    #[error(
+        "the resource table is linked at {address:#x}, but belongs at {page:#x}, the table page of the shared window"
+    )]
+    ResourceTablePlace {
+        /// Its device address.
+        address: u64,
+        /// Device address of the table page.
+        page: u64,
+    },
     /// A device class which the issuer may not speak for.
     #[error("device class {} is outside the issuer's scope", crate::uuid(class))]
     ScopeClassOutsideIssuer {
@@ -88,7 +283,63 @@ pub enum Error {
         /// The issuer's ceiling.
         issuer: u32,
     },
+    /// A segment is loaded into memory that Linux can write.
+    #[error(
+        "segment {segment} ({from:#x}..{to:#x}) lies in the shared window, which Linux can write"
+    )]
+    SegmentInSharedWindow {
+        /// Number of its program header.
+        segment: usize,
+        /// Where it begins.
+        from: u64,
+        /// Where it ends.
+        to: u64,
+    },
+    /// A segment lies outside the core's private memory.
+    #[error(
+        "segment {segment} ({from:#x}..{to:#x}) is in no private region of the core; the first is {region:#x}..{region_end:#x}"
+    )]
+    SegmentOutside {
+        /// Number of its program header.
+        segment: usize,
+        /// Where it begins.
+        from: u64,
+        /// Where it ends.
+        to: u64,
+        /// Where the first private region begins.
+        region: u64,
+        /// Where it ends.
+        region_end: u64,
+    },
     /// The signer answered with an error.
     #[error("the key could not sign")]
     SignerFailed,
+    /// No vector table in the file.
+    #[error(
+        "no vector table at {table:#x}: the segment there has fewer than 8 bytes in the file, or is not executable"
+    )]
+    VectorTableMissing {
+        /// Where it should be.
+        table: u64,
+    },
+    /// The reset vector leads nowhere.
+    #[error(
+        "the vector table at {table:#x} has reset vector {reset:#x}, which is no Thumb address in an executable segment"
+    )]
+    VectorTableReset {
+        /// Device address of the vector table.
+        table: u64,
+        /// Its second word.
+        reset: u64,
+    },
+    /// The initial stack pointer is no place for a stack.
+    #[error(
+        "the vector table at {table:#x} sets the stack pointer to {stack:#x}, which is not the end of private memory of the core"
+    )]
+    VectorTableStack {
+        /// Device address of the vector table.
+        table: u64,
+        /// Its first word.
+        stack: u64,
+    },
 }

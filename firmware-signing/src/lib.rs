@@ -1,9 +1,11 @@
 //! Sign firmware for coprocessors: library and the CLI corewarden-sign.
 #![forbid(unsafe_code)]
 
+pub mod elf;
 mod error;
 pub mod key;
 pub mod pki;
+pub mod place;
 
 pub use error::Error;
 
