@@ -1,0 +1,187 @@
+//! Endpoints on a link: addresses, dispatch, and the name service's messages.
+
+use crate::error::Error;
+use crate::link::{Header, Link};
+use crate::memory::SharedMemory;
+use crate::name_service::{Announcement, Change, ServiceName};
+use crate::raw;
+use crate::ring::{Kick, Queue};
+
+/// A link with at most `E` endpoints on it.
+#[derive(Debug)]
+pub struct Session<M, Q, const E: usize> {
+    link: Link<M, Q>,
+    open: [Option<u32>; E],
+    next: u32,
+}
+
+/// An address of ours at which messages are received, in one generation of the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    address: u32,
+    generation: u32,
+}
+
+/// What [`Session::poll`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A message for the open endpoint `header.destination`; its payload, as far as there was room, is in the caller's buffer.
+    Message {
+        /// From, to, and the payload's whole length.
+        header: Header,
+        /// Bytes copied.
+        copied: usize,
+    },
+    /// The peer announces or withdraws a service.
+    Service(Announcement),
+}
+
+impl Endpoint {
+    /// The endpoint's address.
+    pub const fn address(&self) -> u32 {
+        self.address
+    }
+}
+
+impl<M: SharedMemory, Q: Queue, const E: usize> Session<M, Q, E> {
+    /// No endpoints yet.
+    pub const fn new(link: Link<M, Q>) -> Self {
+        Self {
+            link,
+            open: [None; E],
+            next: raw::DYNAMIC_ADDRESSES,
+        }
+    }
+
+    /// The link under the endpoints.
+    pub const fn link(&mut self) -> &mut Link<M, Q> {
+        &mut self.link
+    }
+
+    /// Opens an endpoint at a fixed address, or at the next free dynamic one.
+    pub fn open(&mut self, address: Option<u32>) -> Result<Endpoint, Error> {
+        let address = match address {
+            Some(address) => self.fixed(address)?,
+            None => self.dynamic(),
+        };
+        let place = self
+            .open
+            .iter_mut()
+            .find(|place| place.is_none())
+            .ok_or(Error::EndpointsExhausted { limit: E })?;
+        *place = Some(address);
+        Ok(Endpoint {
+            address,
+            generation: self.link.generation(),
+        })
+    }
+
+    /// Closes an endpoint; messages for it are refused from now on.
+    pub fn close(&mut self, endpoint: Endpoint) -> Result<(), Error> {
+        self.current(&endpoint)?;
+        for place in &mut self.open {
+            if *place == Some(endpoint.address) {
+                *place = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the peer that an endpoint serves `name`, or no longer does, at the next flush.
+    pub fn announce(
+        &mut self,
+        endpoint: &Endpoint,
+        name: ServiceName,
+        change: Change,
+    ) -> Result<(), Error> {
+        let message = Announcement {
+            name,
+            address: endpoint.address,
+            change,
+        };
+        self.send(endpoint, raw::NAME_SERVICE_ADDRESS, &message.to_bytes())
+    }
+
+    /// Sends a copy of `bytes` from an endpoint, at the next flush.
+    pub fn send(
+        &mut self,
+        endpoint: &Endpoint,
+        destination: u32,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        self.current(endpoint)?;
+        if !self.open.contains(&Some(endpoint.address)) {
+            return Err(Error::NoSuchEndpoint {
+                address: endpoint.address,
+            });
+        }
+        self.link.send(endpoint.address, destination, bytes)
+    }
+
+    /// The next message or announcement, if there is one; its buffer goes back at the next flush.
+    pub fn poll(&mut self, into: &mut [u8]) -> Result<Option<Event>, Error> {
+        let Some(message) = self.link.receive()? else {
+            return Ok(None);
+        };
+        let header = message.header();
+        let event = if header.destination == raw::NAME_SERVICE_ADDRESS {
+            let mut bytes = [0; raw::ANNOUNCEMENT_SIZE];
+            let copied = self.link.read(&message, 0, &mut bytes)?;
+            if usize::from(header.len) == copied {
+                Announcement::parse(bytes.get(..copied).unwrap_or_default()).map(Event::Service)
+            } else {
+                Err(Error::AnnouncementLength {
+                    len: u32::from(header.len),
+                })
+            }
+        } else if self.open.contains(&Some(header.destination)) {
+            let copied = self.link.read(&message, 0, into)?;
+            Ok(Event::Message { header, copied })
+        } else {
+            Err(Error::NoSuchEndpoint {
+                address: header.destination,
+            })
+        };
+        self.link.release(message)?;
+        event.map(Some)
+    }
+
+    /// Publishes everything sent and received; who has to be kicked for it.
+    pub fn flush(&mut self) -> Kick {
+        self.link.flush()
+    }
+
+    fn fixed(&self, address: u32) -> Result<u32, Error> {
+        let reserved = address == raw::ANY_ADDRESS || address == raw::NAME_SERVICE_ADDRESS;
+        if reserved || self.open.contains(&Some(address)) {
+            return Err(Error::AddressTaken { address });
+        }
+        Ok(address)
+    }
+
+    /// Not one that was in use lately, so that late messages for it find nobody rather than somebody else.
+    fn dynamic(&mut self) -> u32 {
+        // At most E addresses are in use, so one of E + 1 candidates is free.
+        for _ in 0..=E {
+            let address = self.next;
+            self.next = match address.checked_add(1) {
+                Some(next) if next != raw::ANY_ADDRESS => next,
+                _ => raw::DYNAMIC_ADDRESSES,
+            };
+            if !self.open.contains(&Some(address)) {
+                return address;
+            }
+        }
+        self.next
+    }
+
+    fn current(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        if endpoint.generation == self.link.generation() {
+            return Ok(());
+        }
+        Err(Error::PeerRestarted {
+            handle: endpoint.generation,
+            link: self.link.generation(),
+        })
+    }
+}

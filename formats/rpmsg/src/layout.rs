@@ -1,0 +1,241 @@
+//! Where the rings and buffers of one link are, checked before anything is touched.
+
+use core::fmt;
+
+use crate::error::Error;
+use crate::raw;
+
+/// One of the two rings of a link, named by the way its messages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ring {
+    /// Ring 1: messages from the driver to the device.
+    ToDevice,
+    /// Ring 0: messages from the device to the driver.
+    ToDriver,
+}
+
+impl Ring {
+    /// The ring's number in the resource table.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::ToDriver => 0,
+            Self::ToDevice => 1,
+        }
+    }
+}
+
+impl fmt::Display for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ToDevice => "ring 1",
+            Self::ToDriver => "ring 0",
+        })
+    }
+}
+
+/// The shared window, as the addresses in rings and tables speak of it.
+///
+/// Holding a `Window` tells you that its addresses do not wrap and that offsets keep the alignment addresses have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    address: u64,
+    len: u32,
+}
+
+impl Window {
+    /// The window of `len` bytes which the core sees at `address`.
+    pub const fn new(address: u64, len: u32) -> Result<Self, Error> {
+        // Widening; `From` is not const.
+        #[expect(clippy::as_conversions, reason = "u32 to u64 loses nothing")]
+        let end = address.checked_add(len as u64);
+        if end.is_none() || address & 0xfff != 0 || len == 0 {
+            return Err(Error::WindowUnusable { address, len });
+        }
+        Ok(Self { address, len })
+    }
+
+    /// The offset of `len` bytes at a device address, if all of them are inside.
+    #[inline]
+    pub fn offset(&self, address: u64, len: u32) -> Option<u32> {
+        let offset = u32::try_from(address.checked_sub(self.address)?).ok()?;
+        (offset.checked_add(len)? <= self.len).then_some(offset)
+    }
+
+    /// The device address of an offset.
+    #[inline]
+    pub fn address(&self, offset: u32) -> u64 {
+        self.address.wrapping_add(u64::from(offset))
+    }
+}
+
+/// The parts of one split ring.
+///
+/// Holding a `VringLayout` tells you that the whole ring lies inside its window, every word of it aligned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VringLayout {
+    descriptors: u32,
+    available: u32,
+    used: u32,
+    end: u32,
+    mask: u16,
+}
+
+impl VringLayout {
+    /// The ring of `count` descriptors at a device address, laid out for `align`, as a resource table says.
+    pub fn new(window: &Window, address: u64, count: u32, align: u32) -> Result<Self, Error> {
+        let size = Error::RingSize {
+            count,
+            limit: MAX_DESCRIPTORS,
+        };
+        if !count.is_power_of_two() || count > MAX_DESCRIPTORS {
+            return Err(size);
+        }
+        let mask = u16::try_from(count.wrapping_sub(1)).map_err(|_| size)?;
+        // Aligned to at least a descriptor, so that every word of the ring is aligned too.
+        let step = align.max(raw::DESCRIPTOR_SIZE);
+        if !align.is_power_of_two()
+            || align > MAX_ALIGN
+            || address & u64::from(step.wrapping_sub(1)) != 0
+        {
+            return Err(Error::RingMisaligned { address, align });
+        }
+        // No overflow: count is at most 2^15, align at most 2^16.
+        let available = raw::DESCRIPTOR_SIZE.wrapping_mul(count);
+        let available_end = available
+            .wrapping_add(count.wrapping_mul(2))
+            .wrapping_add(6);
+        let used_align = align.max(4).wrapping_sub(1);
+        let used = available_end.wrapping_add(used_align) & !used_align;
+        let len = used.wrapping_add(count.wrapping_mul(8)).wrapping_add(6);
+        let at = window
+            .offset(address, len)
+            .ok_or(Error::RingOutside { address, len })?;
+        Ok(Self {
+            descriptors: at,
+            available: at.wrapping_add(available),
+            used: at.wrapping_add(used),
+            end: at.wrapping_add(len),
+            mask,
+        })
+    }
+
+    /// Descriptors in the ring.
+    pub const fn count(&self) -> u16 {
+        self.mask.wrapping_add(1)
+    }
+
+    pub(crate) const fn start(&self) -> u32 {
+        self.descriptors
+    }
+
+    pub(crate) const fn end(&self) -> u32 {
+        self.end
+    }
+
+    pub(crate) const fn available(&self) -> u32 {
+        self.available
+    }
+
+    pub(crate) const fn used(&self) -> u32 {
+        self.used
+    }
+
+    #[inline]
+    pub(crate) fn descriptor(&self, id: u16) -> u32 {
+        self.descriptors
+            .wrapping_add(u32::from(id & self.mask).wrapping_mul(raw::DESCRIPTOR_SIZE))
+    }
+
+    #[inline]
+    pub(crate) fn available_entry(&self, index: u16) -> u32 {
+        self.available
+            .wrapping_add(raw::RING_ENTRIES)
+            .wrapping_add(u32::from(index & self.mask).wrapping_mul(2))
+    }
+
+    #[inline]
+    pub(crate) fn used_entry(&self, index: u16) -> u32 {
+        self.used
+            .wrapping_add(raw::RING_ENTRIES)
+            .wrapping_add(u32::from(index & self.mask).wrapping_mul(8))
+    }
+}
+
+/// Both rings of a link and the part of the window where its buffers may be.
+///
+/// Holding a `LinkLayout` tells you that the three are inside the window and disjoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkLayout {
+    pub(crate) window: Window,
+    to_driver: VringLayout,
+    to_device: VringLayout,
+    pub(crate) buffers: u32,
+    pub(crate) buffers_end: u32,
+}
+
+impl LinkLayout {
+    /// Ring 0, ring 1, and `buffers_len` bytes for buffers at a device address.
+    pub fn new(
+        window: Window,
+        to_driver: VringLayout,
+        to_device: VringLayout,
+        buffers: u64,
+        buffers_len: u32,
+    ) -> Result<Self, Error> {
+        let at = window
+            .offset(buffers, buffers_len)
+            .ok_or(Error::RingOutside {
+                address: buffers,
+                len: buffers_len,
+            })?;
+        let buffers_end = at.wrapping_add(buffers_len);
+        let parts = [
+            (to_driver.start(), to_driver.end()),
+            (to_device.start(), to_device.end()),
+            (at, buffers_end),
+        ];
+        let [a, b, c] = parts;
+        for (one, other) in [(a, b), (a, c), (b, c)] {
+            if one.0 < other.1 && other.0 < one.1 {
+                return Err(Error::RingOverlap {
+                    first: one.0,
+                    second: other.0,
+                });
+            }
+        }
+        // A ring made for another, larger window must not pass here.
+        for part in parts {
+            let len = part.1.wrapping_sub(part.0);
+            let address = window.address(part.0);
+            if window.offset(address, len).is_none() {
+                return Err(Error::RingOutside { address, len });
+            }
+        }
+        Ok(Self {
+            window,
+            to_driver,
+            to_device,
+            buffers: at,
+            buffers_end,
+        })
+    }
+
+    pub(crate) const fn ring(&self, ring: Ring) -> VringLayout {
+        match ring {
+            Ring::ToDevice => self.to_device,
+            Ring::ToDriver => self.to_driver,
+        }
+    }
+
+    /// The offset of a buffer, if the area holds all of it.
+    #[inline]
+    pub(crate) fn buffer(&self, address: u64, len: u32) -> Option<u32> {
+        let at = self.window.offset(address, len)?;
+        (at >= self.buffers && at.wrapping_add(len) <= self.buffers_end).then_some(at)
+    }
+}
+
+/// The largest split ring.
+const MAX_DESCRIPTORS: u32 = 1 << 15;
+/// Alignments above a large page are a mistake in the table, not a ring.
+const MAX_ALIGN: u32 = 1 << 16;

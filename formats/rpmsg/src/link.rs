@@ -1,0 +1,394 @@
+//! Both rings of one RPMsg device: buffers to send and receive, headers, one flush for all of it.
+
+use core::sync::atomic::Ordering;
+
+use crate::error::Error;
+use crate::layout::{LinkLayout, Ring};
+use crate::memory::SharedMemory;
+use crate::raw;
+use crate::ring::engine::{Engine, Slot};
+use crate::ring::{DeviceQueue, DriverQueue, Kick, Queue, Quirks};
+
+/// A link in the driver's role: it owns the buffers, and receives on ring 0.
+pub type Driver<M, const N: usize> = Link<M, DriverQueue<N>>;
+
+/// A link in the device's role: it borrows the buffers, and receives on ring 1.
+pub type Device<M, const N: usize> = Link<M, DeviceQueue<N>>;
+
+/// Both rings of an RPMsg device, from one side.
+///
+/// Sending and returning buffers take effect at [`Link::flush`], which publishes each ring once. A buffer is a value: sending or
+/// releasing it consumes it, and one that is dropped instead stays out of use until the link is attached anew.
+#[derive(Debug)]
+pub struct Link<M, Q> {
+    memory: M,
+    layout: LinkLayout,
+    generation: u32,
+    receive: Q,
+    transmit: Q,
+    receive_ring: Ring,
+    transmit_ring: Ring,
+}
+
+/// What stands in front of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The sender's address.
+    pub source: u32,
+    /// The receiver's address.
+    pub destination: u32,
+    /// Bytes of payload.
+    pub len: u16,
+    /// Not used by any known peer.
+    pub flags: u16,
+}
+
+/// A buffer to write a message into.
+///
+/// Holding one tells you that its bytes lie in the window and that nobody else uses them, as far as the peer keeps its word.
+#[must_use = "a dropped buffer is lost until the link is attached anew: commit or abandon it"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct TxBuffer {
+    slot: Slot,
+    generation: u32,
+}
+
+/// A message received, still in its buffer.
+///
+/// Holding one tells you that its payload lies inside the window; the peer may still change the payload's bytes.
+#[must_use = "a dropped buffer is lost until the link is attached anew: release it"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct RxBuffer {
+    slot: Slot,
+    header: Header,
+    generation: u32,
+}
+
+impl<M: SharedMemory, const N: usize> Link<M, DriverQueue<N>> {
+    /// Writes both rings empty, and offers a buffer of `buffer_size` bytes for each descriptor of ring 0.
+    ///
+    /// Only while the device leaves the rings alone (rpmsg-lifecycle.md, L5). The device is kicked for the offered buffers by the
+    /// next [`Link::flush`]. `generation` marks the handles of this attachment.
+    pub fn attach(
+        memory: M,
+        layout: LinkLayout,
+        buffer_size: u32,
+        generation: u32,
+        quirks: Quirks,
+    ) -> Result<Self, Error> {
+        let descriptors = |ring| u32::from(layout.ring(ring).count());
+        let count = descriptors(Ring::ToDriver).wrapping_add(descriptors(Ring::ToDevice));
+        let area = layout.buffers_end.wrapping_sub(layout.buffers);
+        let does_not_fit = Error::BuffersDoNotFit {
+            count,
+            size: buffer_size,
+            area,
+        };
+        let needed = count.checked_mul(buffer_size).ok_or(does_not_fit)?;
+        if needed > area || buffer_size & 3 != 0 || buffer_size <= raw::HEADER_SIZE {
+            return Err(does_not_fit);
+        }
+        // The area's start decides the alignment of every buffer.
+        if layout.buffers & 3 != 0 {
+            return Err(does_not_fit);
+        }
+        let mut receive =
+            DriverQueue::start(&memory, Ring::ToDriver, &layout, buffer_size, quirks)?;
+        let mut transmit =
+            DriverQueue::start(&memory, Ring::ToDevice, &layout, buffer_size, quirks)?;
+        receive.offer_all(&memory)?;
+        // Returned transmit buffers are collected when needed; nobody has to wake us for them.
+        transmit.wake(&memory, false)?;
+        Ok(Self {
+            memory,
+            layout,
+            generation,
+            receive,
+            transmit,
+            receive_ring: Ring::ToDriver,
+            transmit_ring: Ring::ToDevice,
+        })
+    }
+}
+
+impl<M: SharedMemory, const N: usize> Link<M, DeviceQueue<N>> {
+    /// Joins the rings the driver prepared.
+    ///
+    /// Only once the driver has said DRIVER_OK (rpmsg-lifecycle.md, L7). `generation` marks the handles of this attachment.
+    pub fn attach(
+        memory: M,
+        layout: LinkLayout,
+        generation: u32,
+        quirks: Quirks,
+    ) -> Result<Self, Error> {
+        let outbound = Quirks {
+            used_ring_prefilled: false,
+            ..quirks
+        };
+        let receive = DeviceQueue::start(&memory, Ring::ToDevice, &layout, quirks)?;
+        let mut transmit = DeviceQueue::start(&memory, Ring::ToDriver, &layout, outbound)?;
+        // New buffers to send in are collected when needed; nobody has to wake us for them.
+        transmit.wake(&memory, false)?;
+        Ok(Self {
+            memory,
+            layout,
+            generation,
+            receive,
+            transmit,
+            receive_ring: Ring::ToDevice,
+            transmit_ring: Ring::ToDriver,
+        })
+    }
+}
+
+impl<M: SharedMemory, Q: Queue> Link<M, Q> {
+    /// The generation given at attach.
+    pub const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// The window's memory.
+    pub const fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    /// A buffer to send in.
+    #[inline]
+    pub fn reserve(&mut self) -> Result<TxBuffer, Error> {
+        match self.transmit.take(&self.memory, &self.layout)? {
+            Some(slot) => Ok(TxBuffer {
+                slot,
+                generation: self.generation,
+            }),
+            None => Err(Error::NoBuffer {
+                ring: self.transmit_ring,
+            }),
+        }
+    }
+
+    /// Writes `bytes` into the payload from `offset` (a multiple of 4) on.
+    #[inline]
+    pub fn write(&self, buffer: &TxBuffer, offset: u32, bytes: &[u8]) -> Result<(), Error> {
+        self.current(buffer.generation)?;
+        if offset & 3 != 0 {
+            return Err(Error::Misaligned { offset });
+        }
+        let room = buffer.capacity();
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let end = offset.saturating_add(len);
+        if end > room {
+            return Err(Error::PayloadTooLong { end, room });
+        }
+        // Inside the buffer, by the line above.
+        let at = payload(&buffer.slot).wrapping_add(offset);
+        self.memory.copy_in(at, bytes);
+        Ok(())
+    }
+
+    /// Sends a buffer with `len` bytes of payload, at the next flush.
+    #[inline]
+    pub fn commit(
+        &mut self,
+        buffer: TxBuffer,
+        source: u32,
+        destination: u32,
+        len: u16,
+    ) -> Result<(), Error> {
+        self.current(buffer.generation)?;
+        let slot = buffer.slot;
+        let room = buffer.capacity();
+        if u32::from(len) > room {
+            self.transmit.keep(slot.id)?;
+            return Err(Error::PayloadTooLong {
+                end: u32::from(len),
+                room,
+            });
+        }
+        let memory = &self.memory;
+        let at = slot.at;
+        memory.store_u32(at, source, Ordering::Relaxed);
+        memory.store_u32(
+            at.wrapping_add(raw::HEADER_DESTINATION),
+            destination,
+            Ordering::Relaxed,
+        );
+        memory.store_u32(at.wrapping_add(raw::HEADER_RESERVED), 0, Ordering::Relaxed);
+        memory.store_u32(
+            at.wrapping_add(raw::HEADER_LENGTH_FLAGS),
+            u32::from(len),
+            Ordering::Relaxed,
+        );
+        let sent = raw::HEADER_SIZE.wrapping_add(u32::from(len));
+        memory.clean(at, sent);
+        self.transmit.give(memory, slot.id, sent)
+    }
+
+    /// Puts a buffer back unsent.
+    pub fn abandon(&mut self, buffer: TxBuffer) -> Result<(), Error> {
+        self.current(buffer.generation)?;
+        self.transmit.keep(buffer.slot.id)
+    }
+
+    /// Sends a copy of `bytes`, at the next flush.
+    #[inline]
+    pub fn send(&mut self, source: u32, destination: u32, bytes: &[u8]) -> Result<(), Error> {
+        let buffer = self.reserve()?;
+        let room = buffer.capacity();
+        let fits = u16::try_from(bytes.len())
+            .ok()
+            .filter(|len| u32::from(*len) <= room);
+        let Some(len) = fits else {
+            self.abandon(buffer)?;
+            return Err(Error::PayloadTooLong {
+                end: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+                room,
+            });
+        };
+        self.memory.copy_in(payload(&buffer.slot), bytes);
+        self.commit(buffer, source, destination, len)
+    }
+
+    /// The next message, if there is one.
+    ///
+    /// A message whose lengths are lies goes back at once and is an error; the one after it can be received.
+    #[inline]
+    pub fn receive(&mut self) -> Result<Option<RxBuffer>, Error> {
+        let Some(slot) = self.receive.take(&self.memory, &self.layout)? else {
+            return Ok(None);
+        };
+        match self.judge(&slot) {
+            Ok(header) => Ok(Some(RxBuffer {
+                slot,
+                header,
+                generation: self.generation,
+            })),
+            Err(error) => {
+                self.receive.give(&self.memory, slot.id, slot.size)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Copies payload from `offset` (a multiple of 4) on into `into`; how many bytes there were.
+    #[inline]
+    pub fn read(&self, buffer: &RxBuffer, offset: u32, into: &mut [u8]) -> Result<usize, Error> {
+        self.current(buffer.generation)?;
+        if offset & 3 != 0 {
+            return Err(Error::Misaligned { offset });
+        }
+        let rest = u32::from(buffer.header.len).saturating_sub(offset);
+        let len = usize::try_from(rest).unwrap_or(usize::MAX).min(into.len());
+        if let Some(into) = into.get_mut(..len).filter(|into| !into.is_empty()) {
+            // Inside the message, whose length `judge` has bounded.
+            let at = payload(&buffer.slot).wrapping_add(offset);
+            self.memory.copy_out(at, into);
+        }
+        Ok(len)
+    }
+
+    /// Returns a received buffer to the peer, at the next flush.
+    #[inline]
+    pub fn release(&mut self, buffer: RxBuffer) -> Result<(), Error> {
+        self.current(buffer.generation)?;
+        let slot = buffer.slot;
+        self.receive.give(&self.memory, slot.id, slot.size)
+    }
+
+    /// Publishes what was sent and what was released, each ring once; who has to be kicked for it.
+    #[inline]
+    pub fn flush(&mut self) -> Kick {
+        let returned = self.receive.publish(&self.memory);
+        let sent = self.transmit.publish(&self.memory);
+        Kick::of(self.receive_ring, returned).and(Kick::of(self.transmit_ring, sent))
+    }
+
+    /// Asks for a kick at the next message, or for none; `true` if a message is there already and must be polled for first.
+    pub fn wake_on_message(&mut self, wanted: bool) -> Result<bool, Error> {
+        self.receive.wake(&self.memory, wanted)
+    }
+
+    /// Asks for a kick when a buffer to send in comes back, or for none; `true` if one is there already.
+    pub fn wake_on_buffer(&mut self, wanted: bool) -> Result<bool, Error> {
+        self.transmit.wake(&self.memory, wanted)
+    }
+
+    fn current(&self, handle: u32) -> Result<(), Error> {
+        if handle == self.generation {
+            return Ok(());
+        }
+        Err(Error::PeerRestarted {
+            handle,
+            link: self.generation,
+        })
+    }
+
+    /// The header of a message, once its lengths are true.
+    #[inline]
+    fn judge(&self, slot: &Slot) -> Result<Header, Error> {
+        let ring = self.receive_ring;
+        if slot.filled > slot.size {
+            return Err(Error::UsedLength {
+                ring,
+                id: slot.id,
+                len: slot.filled,
+                size: slot.size,
+            });
+        }
+        // Peers say 16 + payload or the whole buffer; both are bounds, neither is the message's length.
+        let Some(room) = slot.filled.checked_sub(raw::HEADER_SIZE) else {
+            return Err(Error::MessageWithoutHeader {
+                ring,
+                len: slot.filled,
+            });
+        };
+        let memory = &self.memory;
+        memory.invalidate(slot.at, slot.filled);
+        let source = memory.load_u32(slot.at, Ordering::Relaxed);
+        let destination = memory.load_u32(
+            slot.at.wrapping_add(raw::HEADER_DESTINATION),
+            Ordering::Relaxed,
+        );
+        let length_flags = memory.load_u32(
+            slot.at.wrapping_add(raw::HEADER_LENGTH_FLAGS),
+            Ordering::Relaxed,
+        );
+        let [a, b, c, d] = length_flags.to_le_bytes();
+        let len = u16::from_le_bytes([a, b]);
+        if u32::from(len) > room {
+            return Err(Error::MessageLength { ring, len, room });
+        }
+        Ok(Header {
+            source,
+            destination,
+            len,
+            flags: u16::from_le_bytes([c, d]),
+        })
+    }
+}
+
+impl TxBuffer {
+    /// Bytes of payload it can carry.
+    pub const fn capacity(&self) -> u32 {
+        // Every slot has room for the header; a length is 16 bits wide.
+        let room = self.slot.size.saturating_sub(raw::HEADER_SIZE);
+        if room > MAX_PAYLOAD {
+            MAX_PAYLOAD
+        } else {
+            room
+        }
+    }
+}
+
+impl RxBuffer {
+    /// Whose message it is, for whom, and how long.
+    pub const fn header(&self) -> Header {
+        self.header
+    }
+}
+
+#[inline]
+const fn payload(slot: &Slot) -> u32 {
+    slot.at.wrapping_add(raw::HEADER_SIZE)
+}
+
+const MAX_PAYLOAD: u32 = 0xffff;

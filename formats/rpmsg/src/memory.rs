@@ -1,0 +1,93 @@
+//! The memory both sides see, and nothing else about the machine.
+//!
+//! Two actors: [`SharedMemory`] is the words and bytes of one window, addressed by offset; [`Coherence`] is the path between this
+//! processor and that memory, which needs work only where caches are not kept coherent by hardware.
+
+use core::sync::atomic::{self, Ordering};
+
+/// The bytes of a shared window, addressed by their offset from its start.
+///
+/// The engine only uses offsets inside the [`Window`](crate::Window) it was given, aligned to the width of the access; it never
+/// relies on a value staying the same between two loads. Implementations use each access exactly once, undivided.
+pub trait SharedMemory: Coherence {
+    /// Loads the 16 bits at `at` (a multiple of 2); `order` is `Relaxed` or `Acquire`.
+    fn load_u16(&self, at: u32, order: Ordering) -> u16;
+
+    /// Loads the 32 bits at `at` (a multiple of 4); `order` is `Relaxed` or `Acquire`.
+    fn load_u32(&self, at: u32, order: Ordering) -> u32;
+
+    /// Stores 16 bits at `at` (a multiple of 2); `order` is `Relaxed` or `Release`.
+    fn store_u16(&self, at: u32, value: u16, order: Ordering);
+
+    /// Stores 32 bits at `at` (a multiple of 4); `order` is `Relaxed` or `Release`.
+    fn store_u32(&self, at: u32, value: u32, order: Ordering);
+
+    /// Copies `from` to `at` (a multiple of 4), by aligned accesses only and never outside the range.
+    fn copy_in(&self, at: u32, from: &[u8]);
+
+    /// Fills `into` from `at` (a multiple of 4), by aligned accesses only and never outside the range.
+    fn copy_out(&self, at: u32, into: &mut [u8]);
+}
+
+/// What it takes that the peer sees our stores and we see the peer's; the defaults fit coherent normal memory.
+pub trait Coherence {
+    /// A full fence: every access before it happens before every access after it, for the peer as well.
+    fn fence(&self) {
+        atomic::fence(Ordering::SeqCst);
+    }
+
+    /// Writes our cached lines of `len` bytes from `at` back to where the peer reads.
+    fn clean(&self, _at: u32, _len: u32) {}
+
+    /// Drops our cached lines of `len` bytes from `at`, so that the next load sees what the peer wrote.
+    fn invalidate(&self, _at: u32, _len: u32) {}
+}
+
+impl<M: SharedMemory + ?Sized> SharedMemory for &M {
+    #[inline]
+    fn load_u16(&self, at: u32, order: Ordering) -> u16 {
+        (**self).load_u16(at, order)
+    }
+
+    #[inline]
+    fn load_u32(&self, at: u32, order: Ordering) -> u32 {
+        (**self).load_u32(at, order)
+    }
+
+    #[inline]
+    fn store_u16(&self, at: u32, value: u16, order: Ordering) {
+        (**self).store_u16(at, value, order);
+    }
+
+    #[inline]
+    fn store_u32(&self, at: u32, value: u32, order: Ordering) {
+        (**self).store_u32(at, value, order);
+    }
+
+    #[inline]
+    fn copy_in(&self, at: u32, from: &[u8]) {
+        (**self).copy_in(at, from);
+    }
+
+    #[inline]
+    fn copy_out(&self, at: u32, into: &mut [u8]) {
+        (**self).copy_out(at, into);
+    }
+}
+
+impl<M: Coherence + ?Sized> Coherence for &M {
+    #[inline]
+    fn fence(&self) {
+        (**self).fence();
+    }
+
+    #[inline]
+    fn clean(&self, at: u32, len: u32) {
+        (**self).clean(at, len);
+    }
+
+    #[inline]
+    fn invalidate(&self, at: u32, len: u32) {
+        (**self).invalidate(at, len);
+    }
+}

@@ -1,0 +1,119 @@
+//! One split ring, seen from the driver's side or from the device's.
+//!
+//! Both sides do the same three things with a ring: take a buffer, give it back, publish what was given. For the driver a buffer
+//! comes from its own stock or the used ring and goes to the available ring; for the device it is the other way round. The
+//! private state of either side is all that decides; the ring in shared memory is only how it is told.
+
+mod device;
+mod driver;
+
+pub use device::DeviceQueue;
+pub use driver::DriverQueue;
+
+use crate::layout::Ring;
+
+/// One side of a ring: [`DriverQueue`] or [`DeviceQueue`], which are all there are.
+pub trait Queue: engine::Engine {}
+
+impl<const N: usize> Queue for DriverQueue<N> {}
+impl<const N: usize> Queue for DeviceQueue<N> {}
+
+/// Which rings' peers want to be told that there is something new.
+///
+/// Nothing was sent yet: whoever holds this rings the doorbell with the ring's notify id.
+#[must_use = "the peer may sleep until its doorbell rings"]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kick {
+    to_driver: bool,
+    to_device: bool,
+}
+
+impl Kick {
+    /// Nobody has to be told anything.
+    pub const NONE: Self = Self {
+        to_driver: false,
+        to_device: false,
+    };
+
+    /// Whether any doorbell has to be rung.
+    pub const fn is_needed(self) -> bool {
+        self.to_driver || self.to_device
+    }
+
+    /// Whether this ring's doorbell has to be rung.
+    pub const fn wants(self, ring: Ring) -> bool {
+        match ring {
+            Ring::ToDriver => self.to_driver,
+            Ring::ToDevice => self.to_device,
+        }
+    }
+
+    /// Both kicks in one.
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            to_driver: self.to_driver || other.to_driver,
+            to_device: self.to_device || other.to_device,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn of(ring: Ring, needed: bool) -> Self {
+        match ring {
+            Ring::ToDriver => Self {
+                to_driver: needed,
+                to_device: false,
+            },
+            Ring::ToDevice => Self {
+                to_driver: false,
+                to_device: needed,
+            },
+        }
+    }
+}
+
+/// Departures of known peers from VirtIO; all off by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// Kick even where the peer asks not to be: rpmsg-lite's master sets NO_INTERRUPT for ever, and needs interrupts.
+    pub kick_always: bool,
+    /// Ring 1 starts with every buffer in the used ring, as rpmsg-lite's master prepares it.
+    pub used_ring_prefilled: bool,
+}
+
+pub(crate) mod engine {
+    use crate::error::Error;
+    use crate::layout::LinkLayout;
+    use crate::memory::SharedMemory;
+
+    /// A buffer in our hands: in the buffer area, word-aligned, at least a header long.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Slot {
+        pub id: u16,
+        pub at: u32,
+        pub size: u32,
+        /// Bytes the peer says it put there; unchecked.
+        pub filled: u32,
+    }
+
+    /// What both sides of a ring can do.
+    pub trait Engine {
+        /// A buffer of which we become the only owner, if there is one.
+        fn take<M: SharedMemory>(
+            &mut self,
+            memory: &M,
+            layout: &LinkLayout,
+        ) -> Result<Option<Slot>, Error>;
+
+        /// Puts a buffer aside, unused, for the next `take`.
+        fn keep(&mut self, id: u16) -> Result<(), Error>;
+
+        /// Hands a buffer with `len` bytes to the peer, at the next `publish`.
+        fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) -> Result<(), Error>;
+
+        /// Shows the peer everything given; whether it wants to be kicked for it.
+        fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool;
+
+        /// Asks the peer to kick us from now on, or not to; `true` if there is something to take already.
+        fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error>;
+    }
+}
