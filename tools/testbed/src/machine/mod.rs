@@ -17,6 +17,7 @@ mod reset;
 mod supervisor;
 mod terminal;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -28,6 +29,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::Qemu;
+
 use self::error::Doing;
 use self::journal::{Journal, Waited};
 use self::port::Port;
@@ -36,7 +39,6 @@ use self::supervisor::{Refused, Request, Started, Supervisor};
 pub use self::error::{Ended, Error, Fault};
 pub use self::journal::{Event, Happening, Line, Rings};
 pub use self::memory::{Memory, Region};
-pub use self::qemu::Qemu;
 pub use self::reset::Core;
 
 /// What to run.
@@ -44,6 +46,8 @@ pub use self::reset::Core;
 pub struct Config {
     /// Appended to Linux' command line.
     pub append: String,
+    /// Further arguments of QEMU A.
+    pub extra: Vec<OsString>,
     /// TF-A and OP-TEE.
     pub flash: PathBuf,
     /// The initramfs; its init must give a shell on the console after the ready line.
@@ -110,6 +114,21 @@ pub struct Machine {
 }
 
 impl Config {
+    /// These images under this QEMU, with a shell that does not echo, for at most two minutes.
+    pub fn new(qemu: Qemu, kernel: PathBuf, flash: PathBuf, initrd: PathBuf, logs: PathBuf) -> Self {
+        Self {
+            append: "corewarden.quiet".to_owned(),
+            extra: Vec::new(),
+            flash,
+            initrd,
+            kernel,
+            limit: Duration::from_secs(120),
+            logs,
+            panic_at: None,
+            qemu,
+        }
+    }
+
     fn panic_at(&self, point: PanicPoint) {
         assert!(self.panic_at != Some(point), "asked to panic at {point:?}");
     }
@@ -392,7 +411,7 @@ impl Drop for Machine {
 }
 
 /// What init writes when the shell is about to come.
-pub const READY: &str = "corewarden-testbed: ready";
+pub const READY: &str = "corewarden-guest: ready";
 
 const MONITOR_LIMIT: Duration = Duration::from_secs(10);
 

@@ -1,43 +1,14 @@
 //! The command lines of QEMU A (Linux and OP-TEE) and QEMU B (the core).
 
-use std::env::consts::ARCH;
 use std::ffi::OsString;
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::Config;
 use super::error::{Doing, Fault};
 use super::memory::{CORE_RAM_SIZE, Memory, PRIVATE_OFFSET};
-
-/// Which QEMU to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Qemu {
-    /// The system's, found by its name.
-    System,
-    /// Debian packages unpacked into this folder, run through their own dynamic loader.
-    Unpacked(PathBuf),
-}
-
-impl Qemu {
-    fn command(&self, program: &str) -> Command {
-        match self {
-            Self::System => Command::new(program),
-            Self::Unpacked(root) => {
-                let (triplet, loader) = match ARCH {
-                    "aarch64" => ("aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
-                    _ => ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
-                };
-                let libraries = root.join("usr/lib").join(triplet);
-                let mut command = Command::new(libraries.join(loader));
-                command.arg("--library-path").arg(&libraries).arg(root.join("usr/bin").join(program));
-                command.arg("-L").arg(root.join("usr/share/qemu"));
-                command
-            }
-        }
-    }
-}
 
 /// Our ends of A's channels are elsewhere; these are the ends A inherits.
 pub(super) struct BoardEnds {
@@ -73,7 +44,7 @@ pub(super) fn board(config: &Config, ends: &BoardEnds) -> Result<Command, Fault>
         append.push(' ');
         append.push_str(&config.append);
     }
-    let mut command = config.qemu.command("qemu-system-aarch64");
+    let mut command = config.qemu.aarch64();
     command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-S"]);
     command.args(["-machine", "virt,secure=on,gic-version=3,aux-ram-share=on", "-accel", "tcg"]);
     command.args(["-cpu", "cortex-a57", "-smp", "2", "-m", "1024M,slots=1,maxmem=2G"]);
@@ -89,6 +60,7 @@ pub(super) fn board(config: &Config, ends: &BoardEnds) -> Result<Command, Fault>
     command.args(["-device", "virtserialport,chardev=db,name=coproc.db,nr=1"]);
     command.args(channel("qmp", &ends.monitor)).args(["-mon", "chardev=qmp,mode=control"]);
     command.args(channel("qt", &ends.qtest)).args(["-qtest", "chardev:qt", "-qtest-log", "/dev/null"]);
+    command.args(&config.extra);
     Ok(command)
 }
 
@@ -98,7 +70,7 @@ pub(super) fn core(config: &Config, memory: &Memory, ends: &CoreEnds) -> Command
         "memory-backend-file,id=psram,size={CORE_RAM_SIZE},mem-path={},offset={PRIVATE_OFFSET},share=on",
         memory.path()
     );
-    let mut command = config.qemu.command("qemu-system-arm");
+    let mut command = config.qemu.arm();
     command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-accel", "tcg"]);
     command.args(["-M", "mps2-an386,memory-backend=psram", "-object", &ram]);
     command.arg("-global").arg(format!("armv7m.init-nsvtor={CORE_BOOT_ADDRESS:#x}"));
@@ -138,12 +110,5 @@ mod tests {
     #[test]
     fn a_comma_in_a_path_does_not_end_the_option() {
         assert_eq!(loaded(Path::new("/a,b"), 0x10), OsString::from("loader,file=/a,,b,addr=0x10,force-raw=on"));
-    }
-
-    #[test]
-    fn unpacked_packages_run_through_their_own_loader() {
-        let command = Qemu::Unpacked("/q".into()).command("qemu-system-arm");
-        assert!(command.get_program().to_string_lossy().starts_with("/q/usr/lib/"));
-        assert!(command.get_args().any(|argument| argument == "/q/usr/bin/qemu-system-arm"));
     }
 }
