@@ -1,1 +1,3 @@
 //! The Trusted Application: entry points, GlobalPlatform API and PTA calls.
+#![no_std]
+#![no_main]
