@@ -50,7 +50,10 @@ pub enum Error {
     },
     /// bundle-format.md 1.3
     #[error("an ELF file, but not a firmware bundle (or stripped after signing?)")]
-    BareElf,
+    BareElf {
+        /// The file's.
+        length: u64,
+    },
     /// bundle-format.md 5.6
     #[error("the build id has {length} bytes, more than 64")]
     BuildIdLength {
@@ -400,4 +403,62 @@ pub enum Error {
         /// Which should be zero.
         address: u64,
     },
+}
+
+impl Error {
+    /// The rule that is broken, as a number: 706 is bundle-format.md 7.6.
+    #[must_use]
+    pub fn rule(&self) -> u16 {
+        match self {
+            Error::EmptyFile => 102,
+            Error::BareElf { .. } => 103,
+            Error::SignRprocFw => 104,
+            Error::FileLength { .. } => 105,
+            Error::ElfSize { .. } => 106,
+            Error::TrailerSize { .. } => 107,
+            Error::PartSize { .. } => 108,
+            Error::PartShort { .. } | Error::PartTail { .. } => 109,
+            Error::Padding { .. } => 110,
+            Error::TailShort { .. } => 111,
+            Error::NoFooter { .. } => 112,
+            Error::UnknownVersion { .. } => 202,
+            Error::FooterReserved => 203,
+            Error::SlotCount { .. } => 302,
+            Error::CertificatesReserved => 303,
+            Error::SlotOrder { .. } | Error::UnknownSlot { .. } => 304,
+            Error::SlotNotSupported { .. } => 305,
+            Error::UnknownAlgorithm { .. } => 306,
+            Error::AlgorithmNotSupported { .. } => 307,
+            Error::CertificateCount { .. }
+            | Error::CertificateGap { .. }
+            | Error::NoCertificate { .. } => 308,
+            Error::ChainSize { .. } => 309,
+            Error::SignaturesSize { .. } => 401,
+            Error::ManifestVersion { .. } => 502,
+            Error::ManifestFlags { .. } => 503,
+            Error::ManifestReserved => 504,
+            Error::DisplayVersionLength { .. } | Error::DisplayVersionText => 505,
+            Error::BuildIdLength { .. } => 506,
+            Error::VectorTableAddress { .. } => 507,
+            Error::CoreCount { .. } => 601,
+            Error::CoreOrder { .. } => 602,
+            Error::SegmentCount { .. } => 701,
+            Error::SegmentFlags { .. } | Error::SegmentReserved { .. } => 702,
+            Error::SegmentSize { .. } => 703,
+            Error::SegmentWraps { .. } => 704,
+            Error::SegmentOrder { .. } => 705,
+            Error::SegmentOverlap { .. } => 706,
+            Error::FileRange { .. } => 707,
+            Error::FileOverlap { .. } => 708,
+            Error::FileRangeEmpty { .. } => 709,
+            Error::ImageSize { .. } => 710,
+            Error::TableSize { .. } => 801,
+            Error::TableAddress { .. } => 802,
+            Error::ExtensionCount { .. } => 901,
+            Error::ExtensionOrder { .. } | Error::ExtensionZero => 902,
+            Error::ExtensionFlags { .. } | Error::ExtensionReserved { .. } => 903,
+            Error::ExtensionUnknown { .. } => 904,
+            Error::ExtensionNotSupported { .. } => 905,
+        }
+    }
 }

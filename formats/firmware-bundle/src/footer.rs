@@ -133,7 +133,9 @@ fn without_footer(file: &File<'_>) -> Error {
         file.head
     };
     match head.first_chunk::<4>() {
-        Some(b"\x7fELF") => Error::BareElf,
+        Some(b"\x7fELF") => Error::BareElf {
+            length: file.length,
+        },
         Some(first) if u32::from_le_bytes(*first) == SIGN_RPROC_FW => Error::SignRprocFw,
         _ => Error::NoFooter {
             length: file.length,

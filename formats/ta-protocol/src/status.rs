@@ -126,7 +126,7 @@ statuses! {
     OutOfMemory = 0x8000_000A, OUT_OF_MEMORY, "the TA's heap is exhausted", "bytes asked for", "";
     NotImplemented = 0x8000_000B, NOT_IMPLEMENTED, "the command has no implementation", "command", "";
     PlatformFailed = 0x8000_000C, GENERIC, "the platform (PTA) answered with an error", "PTA command", "its return value";
-    PlatformInvalid = 0x8000_000D, GENERIC, "the platform file inside the TA is invalid", "", "";
+    PlatformInvalid = 0x8000_000D, GENERIC, "the platform file inside the TA is invalid", "rule of bundle-format.md, or 0", "value found";
     TableUnknown = 0x8000_000E, NO_DATA, "the TA did not load this core, so it knows no resource table of it", "core", "";
 
     // Loading.
@@ -156,12 +156,12 @@ statuses! {
     BareElf = 0x8000_0022, BAD_PARAMETERS, "an ELF without a signed trailer: not a firmware bundle (or stripped after signing?)", "file length", "";
     LegacyFormat = 0x8000_0023, NOT_SUPPORTED, "signed in sign_rproc_fw's format v1: sign it anew as a firmware bundle", "", "";
     FormatVersion = 0x8000_0024, NOT_SUPPORTED, "a format version that this TA does not know", "version", "";
-    FooterMalformed = 0x8000_0025, BAD_FORMAT, "the footer is malformed", "offset in the footer", "value";
+    FooterMalformed = 0x8000_0025, BAD_FORMAT, "the footer is malformed", "rule of bundle-format.md (706 is 7.6)", "value found";
     TrailerTooLarge = 0x8000_0026, BAD_FORMAT, "the trailer is longer than allowed", "length", "limit";
-    TrailerMalformed = 0x8000_0027, BAD_FORMAT, "a part of the trailer is malformed", "part", "offset in the part";
+    TrailerMalformed = 0x8000_0027, BAD_FORMAT, "a part of the trailer is malformed", "rule of bundle-format.md (706 is 7.6)", "value found";
 
     // Certificates and signatures.
-    CertificateMalformed = 0x8000_0028, SECURITY, "a certificate does not keep to the profile", "certificate", "rule";
+    CertificateMalformed = 0x8000_0028, SECURITY, "a certificate does not keep to the profile", "certificate", "rule of bundle-format.md (1109 is 11.9)";
     UnknownRoot = 0x8000_0029, SIGNATURE_INVALID, "the chain ends at no root that this device trusts", "slot", "";
     ChainInvalid = 0x8000_002A, SIGNATURE_INVALID, "a certificate is not signed by the one above it", "certificate", "";
     ScopeExceedsParent = 0x8000_002B, SECURITY, "a certificate claims more than the one above it may give", "certificate", "";
@@ -173,7 +173,7 @@ statuses! {
     SlotUnsupported = 0x8000_0031, NOT_SUPPORTED, "a second signature slot is not supported yet", "slot", "";
 
     // The manifest and its target.
-    ManifestMalformed = 0x8000_0032, BAD_FORMAT, "the manifest is malformed", "rule", "offset";
+    ManifestMalformed = 0x8000_0032, BAD_FORMAT, "the manifest is malformed", "rule of bundle-format.md (706 is 7.6)", "value found";
     ExtensionUnknown = 0x8000_0033, NOT_SUPPORTED, "an unknown extension is marked critical", "type", "";
     ExtensionUnsupported = 0x8000_0034, NOT_SUPPORTED, "a reserved extension is not supported yet", "type", "";
     OtherCore = 0x8000_0035, ACCESS_DENIED, "the bundle is for another core", "core", "";
@@ -189,7 +189,7 @@ statuses! {
     SegmentsOverlap = 0x8000_003D, BAD_FORMAT, "two segments overlap", "segment", "device address";
     SegmentWritableExecutable = 0x8000_003E, ACCESS_DENIED, "a segment is writable and executable", "segment", "device address";
     EntryOutside = 0x8000_003F, ACCESS_DENIED, "the entry point lies in no executable segment", "entry", "";
-    VectorTable = 0x8000_0040, ACCESS_DENIED, "the vector table is not where the core begins, in an executable segment", "boot address", "first segment";
+    VectorTable = 0x8000_0040, ACCESS_DENIED, "the vector table is not where the core begins", "vector table", "boot address";
     InitialStack = 0x8000_0041, ACCESS_DENIED, "the initial stack pointer lies outside the core's private regions", "stack pointer", "";
 
     // The resource table.
@@ -214,6 +214,13 @@ statuses! {
     TraceOverlap = 0x8000_0054, ACCESS_DENIED, "two trace buffers overlap, or there is no space left", "entry", "device address";
     TableNotOnItsPage = 0x8000_0055, ACCESS_DENIED, "the resource table is not on the table page of the shared window", "device address", "table page";
     TableShared = 0x8000_0056, SECURITY, "the shared resource table holds what nobody may write there", "offset", "value";
+
+    // Where the core begins, and the shape of chain and signature.
+    BootAddress = 0x8000_0057, ACCESS_DENIED, "no executable segment begins at the core's boot address", "boot address", "";
+    VectorTableMissing = 0x8000_0058, ACCESS_DENIED, "the core begins with a vector table and the bundle names none", "", "";
+    VectorTableOutside = 0x8000_0059, ACCESS_DENIED, "the vector table lies in no executable segment", "vector table", "";
+    ChainLength = 0x8000_005A, SECURITY, "a chain is not a leaf and its product CA", "certificates", "";
+    SignatureHighS = 0x8000_005B, SIGNATURE_INVALID, "a signature is not in its canonical form (high s)", "slot", "";
 }
 
 #[cfg(test)]
