@@ -88,10 +88,7 @@ static struct area areas[AREAS] = {
 static struct mutex lock = MUTEX_INITIALIZER;
 static vaddr_t gpio;
 static bool isolated;
-static uint32_t generation;
 static uint32_t starts;
-static uint8_t record[COREWARDEN_PTA_RECORD_SIZE];
-static size_t record_size;
 #ifdef PTA_VARIANT_COUNTERS
 static uint64_t bytes_copied;
 static uint64_t bytes_hashed;
@@ -360,6 +357,10 @@ pseudo_ta_register(.uuid = PTA_RPROC_UUID, .name = "remoteproc.pta",
 		   .invoke_command_entry_point = upstream_invoke);
 
 #ifndef PTA_VARIANT_NO_ISOLATION
+static uint32_t generation;
+static uint8_t record[COREWARDEN_PTA_RECORD_SIZE];
+static size_t record_size;
+
 static TEE_Result isolate(TEE_Param params[TEE_NUM_PARAMS])
 {
 	struct corewarden_pta_region regions[AREAS] = { };
