@@ -1,0 +1,286 @@
+//! The service `corewarden-echo`: whatever it is sent, it answers.
+
+use rpmsg::{
+    Change, Device, DeviceLife, DeviceQueue, DeviceStep, Endpoint, Error, Event, Kick, LinkLayout,
+    Quirks, Ring, ServiceName, Session, StatusWord, VringLayout, Window,
+};
+
+use crate::memory::{Shared, ring_bell};
+use crate::startup::{die, sleep, uptime_ms};
+use crate::trace::{self, Health};
+use crate::{board, table};
+
+/// What an image does differently from the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Image {
+    /// Shown in the log and in the health block.
+    pub version: u32,
+    /// Put in front of every answer.
+    pub prefix: &'static [u8],
+    /// Dies so many milliseconds after start.
+    pub dies_after_ms: Option<u32>,
+    /// Writes a hostile resource table over the published one whenever the driver lets go.
+    pub poisons_table: bool,
+}
+
+/// Serves for ever.
+pub fn serve(image: Image) -> ! {
+    trace::show(Health::Bulk, bulk_checksum());
+    trace::show(Health::Version, image.version);
+    trace::show(Health::Magic, trace::HEALTH_MAGIC);
+    trace::line(match image.version {
+        1 => "corewarden-echo version 1",
+        _ => "corewarden-echo version 2",
+    });
+    match Core::new(image) {
+        Ok(core) => core.run(),
+        Err(_) => {
+            trace::line("layout refused");
+            die()
+        }
+    }
+}
+
+struct Core {
+    image: Image,
+    layout: LinkLayout,
+    life: DeviceLife,
+    service: Option<Service>,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    answered: u32,
+    attached: u32,
+    refused: u32,
+    broken: u32,
+}
+
+impl Core {
+    fn new(image: Image) -> Result<Self, Error> {
+        let base = u64::from(board::WINDOW);
+        let window = Window::new(base, board::WINDOW_SIZE)?;
+        let ring = |at| {
+            VringLayout::new(
+                &window,
+                base + u64::from(at),
+                board::DESCRIPTORS,
+                board::RING_ALIGN,
+            )
+        };
+        let layout = LinkLayout::new(
+            window,
+            ring(board::VRING_TO_DRIVER)?,
+            ring(board::VRING_TO_DEVICE)?,
+            base + u64::from(board::BUFFERS),
+            board::WINDOW_SIZE - board::BUFFERS,
+        )?;
+        let status = StatusWord::new(&window, base, table::VDEV_ENTRY, table::VRINGS)?;
+        let life = DeviceLife::begin(&Shared, status);
+        ring_both();
+        Ok(Self {
+            image,
+            layout,
+            life,
+            service: None,
+            counts: Counts::default(),
+        })
+    }
+
+    fn run(mut self) -> ! {
+        loop {
+            let now = uptime_ms();
+            trace::show(Health::Uptime, now);
+            if self.image.dies_after_ms.is_some_and(|limit| now >= limit) {
+                die();
+            }
+            match self.life.step(&Shared) {
+                DeviceStep::Wait => sleep(),
+                DeviceStep::Kick => ring_both(),
+                DeviceStep::Attach(generation) => self.attach(generation),
+                DeviceStep::Run => self.work(),
+                DeviceStep::Detach(_) => self.detach(),
+            }
+        }
+    }
+
+    fn attach(&mut self, generation: u32) {
+        trace::line("attached");
+        self.counts.attached += 1;
+        trace::show(Health::Attached, self.counts.attached);
+        match Service::new(self.layout, generation) {
+            Ok(service) => self.service = Some(service),
+            Err(_) => self.give_up(),
+        }
+    }
+
+    fn detach(&mut self) {
+        trace::line("detached");
+        self.service = None;
+        if self.image.poisons_table {
+            poison();
+        }
+    }
+
+    fn work(&mut self) {
+        let Some(service) = &mut self.service else {
+            return sleep();
+        };
+        let before = self.counts.answered;
+        let result = service.work(self.image.prefix, &mut self.counts.answered);
+        ring(service.session.flush());
+        match result {
+            Ok(()) => {}
+            Err(error) if error.breaks_link() => return self.give_up(),
+            Err(_) => {
+                self.counts.refused += 1;
+                return trace::show(Health::Refused, self.counts.refused);
+            }
+        }
+        trace::show(Health::Answered, self.counts.answered);
+        if self.counts.answered == before {
+            sleep();
+        }
+    }
+
+    /// The rings cannot be used any more: asks the driver to prepare them anew.
+    fn give_up(&mut self) {
+        trace::line("rings broken");
+        self.service = None;
+        self.counts.broken += 1;
+        trace::show(Health::Broken, self.counts.broken);
+        self.life.renew(&Shared);
+        ring_both();
+    }
+}
+
+struct Service {
+    session: Session<Shared, DeviceQueue<{ board::DESCRIPTORS as usize }>, 2>,
+    endpoint: Endpoint,
+    announced: bool,
+    /// An answer for which there was no buffer yet.
+    waiting: Option<(u32, usize)>,
+    bytes: [u8; LARGEST],
+}
+
+impl Service {
+    fn new(layout: LinkLayout, generation: u32) -> Result<Self, Error> {
+        let link = Device::attach(Shared, layout, generation, Quirks::default())?;
+        let mut session = Session::new(link);
+        Ok(Self {
+            endpoint: session.open(None)?,
+            session,
+            announced: false,
+            waiting: None,
+            bytes: [0; LARGEST],
+        })
+    }
+
+    /// Answers a batch, or as much of it as there are buffers for.
+    fn work(&mut self, prefix: &[u8], answered: &mut u32) -> Result<(), Error> {
+        if !self.announced {
+            let name = ServiceName::new("corewarden-echo")?;
+            self.announced = self
+                .sent(|session, endpoint, _| session.announce(endpoint, name, Change::Created))?;
+        }
+        for _ in 0..BATCH {
+            if let Some((to, len)) = self.waiting {
+                if !self
+                    .sent(|session, endpoint, bytes| session.send(endpoint, to, &bytes[..len]))?
+                {
+                    return Ok(());
+                }
+                self.waiting = None;
+                *answered = answered.wrapping_add(1);
+            }
+            let (front, rest) = self.bytes.split_at_mut(prefix.len());
+            front.copy_from_slice(prefix);
+            match self.session.poll(rest)? {
+                Some(Event::Message { header, copied }) => {
+                    self.waiting = Some((header.source, prefix.len() + copied));
+                }
+                Some(Event::Service(_)) => {}
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there was a buffer to send in; if not, its return wakes us.
+    fn sent(
+        &mut self,
+        send: impl FnOnce(&mut Wire, &Endpoint, &[u8]) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        match send(&mut self.session, &self.endpoint, &self.bytes) {
+            Ok(()) => Ok(true),
+            Err(Error::NoBuffer { .. }) => {
+                self.session.link().wake_on_buffer(true)?;
+                Ok(false)
+            }
+            // The answer is longer than the driver's buffer; it gets none.
+            Err(error @ Error::PayloadTooLong { .. }) => {
+                self.waiting = None;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+type Wire = Session<Shared, DeviceQueue<{ board::DESCRIPTORS as usize }>, 2>;
+
+fn ring(kick: Kick) {
+    if kick.wants(Ring::ToDriver) {
+        ring_bell(table::NOTIFY_TO_DRIVER);
+    }
+    if kick.wants(Ring::ToDevice) {
+        ring_bell(table::NOTIFY_TO_DEVICE);
+    }
+}
+
+fn ring_both() {
+    ring_bell(table::NOTIFY_TO_DRIVER);
+    ring_bell(table::NOTIFY_TO_DEVICE);
+}
+
+/// A table that looks well, and would lead its reader into private memory and out of every array.
+fn poison() {
+    use core::sync::atomic::Ordering;
+    use rpmsg::SharedMemory;
+
+    trace::line("table poisoned");
+    let mut at = 0;
+    for (index, word) in table::WORDS.into_iter().enumerate() {
+        let value = match index {
+            2 | 3 => 0xffff_ffff,
+            // Where the rings are: in private memory, and nowhere.
+            13 => 0x2100_0000,
+            18 => 0,
+            // Alignment and size of the rings.
+            14 | 19 => 3,
+            15 | 20 => 0x8000_0001,
+            // Where the log is, and how long.
+            24 => 0x2100_0000,
+            25 => 0xffff_ffff,
+            _ => word,
+        };
+        // The status byte is the driver's.
+        if index != 12 {
+            Shared.store_u32(at, value, Ordering::Relaxed);
+        }
+        at += 4;
+    }
+}
+
+fn bulk_checksum() -> u32 {
+    BULK.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+/// What makes this image as large as a product's; see `build.rs`.
+static BULK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bulk.bin"));
+
+const LARGEST: usize = 1024;
+const BATCH: usize = 64;
