@@ -3,6 +3,7 @@
 //! Each trait says what the logic needs of one party and no more. `ta` implements them over the PTA and
 //! ring, [`crate::fake`] over bytes in a process.
 
+use certificate_chain::Signer;
 use firmware_bundle::SignatureCheck;
 use ta_protocol::{global_platform, pta, pta::LineState};
 
@@ -19,7 +20,7 @@ pub trait Actors {
     /// The time.
     type Clock: Clock;
     /// The pinned roots and the signature algorithms.
-    type Signatures: SignatureCheck;
+    type Signatures: SignatureCheck<Signer = Signer, Error = certificate_chain::Error>;
     /// SHA-256 over the bytes that are not loaded.
     type Sha256: Sha256;
 }

@@ -119,6 +119,10 @@ impl<A: Actors> Scene<'_, A> {
         let mut image = judged.image;
         image.generation = generation;
         image.starts = self.slot.starts;
+        self.slot.master.clear();
+        if let Some(table) = &judged.table {
+            self.slot.master.keep(table.bytes(), image.table.0);
+        }
         let load = Load {
             session,
             touched: self.cast.clock.now(),

@@ -48,6 +48,12 @@ impl Reason {
     }
 }
 
+impl From<(Status, u64, u64)> for Reason {
+    fn from((status, first, second): (Status, u64, u64)) -> Self {
+        Self::new(status, first, second)
+    }
+}
+
 impl From<Status> for Reason {
     fn from(status: Status) -> Self {
         Self::new(status, 0, 0)

@@ -203,11 +203,6 @@ impl Master {
         self.bytes.get(..self.length).unwrap_or(&[])
     }
 
-    /// Device address and size, both 0 if there is no table.
-    pub(crate) fn place(&self) -> (u64, u32) {
-        (self.device, u32::try_from(self.length).unwrap_or(0))
-    }
-
     pub(crate) fn clear(&mut self) {
         self.length = 0;
         self.device = 0;

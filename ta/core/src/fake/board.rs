@@ -7,22 +7,21 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::{Ref, RefCell, RefMut};
 use core::fmt;
-use core::marker::PhantomData;
 
 use platform::Platform;
 use ta_protocol::global_platform::{ACCESS_DENIED, BAD_PARAMETERS, BAD_STATE};
 use ta_protocol::pta::{LineState, Region, access};
 
 use crate::actors::{
-    Failure, Isolation, Memory, OutOfBounds, Piece, RecordBuffer, RegionList, Reset, Sha256, Sight,
+    Failure, Isolation, Memory, OutOfBounds, Piece, RecordBuffer, RegionList, Reset, Sight,
     Source as _,
 };
 use crate::fake::Source;
 
 /// A handle to the machine; clones see the same one.
-pub struct Board<H> {
+#[derive(Clone)]
+pub struct Board {
     machine: Rc<RefCell<Machine>>,
-    hash: PhantomData<H>,
 }
 
 /// Bytes of one memory range. The simulator puts a mapping shared with its core here.
@@ -94,7 +93,7 @@ pub struct Counters {
     pub wipes: u64,
 }
 
-impl<H> Board<H> {
+impl Board {
     /// The machine of a platform file, its memory filled with a pattern that is not zero.
     pub fn new(platform: &Platform) -> Self {
         let cores = platform
@@ -109,7 +108,6 @@ impl<H> Board<H> {
         };
         Self {
             machine: Rc::new(RefCell::new(machine)),
-            hash: PhantomData,
         }
     }
 
@@ -236,7 +234,7 @@ impl<H> Board<H> {
     }
 }
 
-impl<H: Sha256> Memory for Board<H> {
+impl Memory for Board {
     type Source = Source;
 
     fn isolate(&mut self, core: u32, list: &mut RegionList) -> Result<Isolation, Failure> {
@@ -284,11 +282,9 @@ impl<H: Sha256> Memory for Board<H> {
         core.counters.hashed += bytes.len() as u64;
         let (bank, at) = core.bank(device, bytes.len() as u64)?;
         bank.memory.write(at, &bytes);
-        let mut hash = H::new();
         let mut copied = vec![0; bytes.len()];
         bank.memory.read(at, &mut copied);
-        hash.update(&copied);
-        if hash.finish() == *digest {
+        if certificate_chain::sha256(&[&copied]) == *digest {
             return Ok(());
         }
         bank.memory.write(at, &vec![0; bytes.len()]);
@@ -328,7 +324,7 @@ impl<H: Sha256> Memory for Board<H> {
     }
 }
 
-impl<H: Sha256> Reset for Board<H> {
+impl Reset for Board {
     fn start(&mut self, core: u32) -> Result<(), Failure> {
         let mut core = self.enter(Call::Start, core)?;
         core.halted()?;
@@ -367,16 +363,7 @@ impl<H: Sha256> Reset for Board<H> {
     }
 }
 
-impl<H> Clone for Board<H> {
-    fn clone(&self) -> Self {
-        Self {
-            machine: Rc::clone(&self.machine),
-            hash: PhantomData,
-        }
-    }
-}
-
-impl<H> fmt::Debug for Board<H> {
+impl fmt::Debug for Board {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Board").finish_non_exhaustive()
     }

@@ -16,41 +16,69 @@
 mod board;
 mod buffers;
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::cell::Cell;
-use core::marker::PhantomData;
 
-use firmware_bundle::SignatureCheck;
+use certificate_chain::Checker;
+use firmware_bundle::MAX_TRAILER;
 
 pub use self::board::{Board, Call, Counters, Model, Plain, Variant};
 pub use self::buffers::{Reads, Sink, Source};
 use crate::actors::{self, Actors, Cast};
+use crate::{Device, Slot, Storage, Ta};
 
-/// Fakes of everything but the cryptography: `C` checks signatures, `H` is SHA-256.
+/// The family of fakes. Only the cryptography is real: certificate-chain's.
 #[derive(Debug)]
-pub struct Parties<C, H>(PhantomData<(C, H)>);
+pub struct Parties;
 
-impl<C: SignatureCheck, H: actors::Sha256> Actors for Parties<C, H> {
+impl Actors for Parties {
     type Source = Source;
     type Sink = Sink;
-    type Memory = Board<H>;
-    type Reset = Board<H>;
+    type Memory = Board;
+    type Reset = Board;
     type Clock = Clock;
-    type Signatures = C;
-    type Sha256 = H;
+    type Signatures = Checker;
+    type Sha256 = Sha256;
 }
 
 /// The cast around one board.
-pub fn cast<C: SignatureCheck, H: actors::Sha256>(
-    board: &Board<H>,
-    clock: &Clock,
-    signatures: C,
-) -> Cast<Parties<C, H>> {
+pub fn cast(board: &Board, clock: &Clock, signatures: Checker) -> Cast<Parties> {
     Cast {
         memory: board.clone(),
         reset: board.clone(),
         clock: clock.clone(),
         signatures,
+    }
+}
+
+/// A TA around one board, with memory that is never given back.
+pub fn ta(device: Device<'static>, cast: Cast<Parties>) -> Ta<'static, Parties> {
+    let cores = device.platform.cores().len();
+    let slots: Vec<_> = (0..cores).map(|_| Slot::new()).collect();
+    let storage = Storage {
+        slots: Vec::leak(slots),
+        trailer: Box::leak(Box::new([0; MAX_TRAILER])),
+    };
+    Ta::new(device, cast, storage).expect("one slot for each core")
+}
+
+/// SHA-256 over bytes that are kept until the end.
+#[derive(Debug)]
+pub struct Sha256(Vec<u8>);
+
+impl actors::Sha256 for Sha256 {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(self) -> [u8; 32] {
+        certificate_chain::sha256(&[&self.0])
     }
 }
 
