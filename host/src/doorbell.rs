@@ -1,0 +1,271 @@
+//! Ringing the other side, and being rung by it.
+//!
+//! A ring is one byte, the notify id of the queue it is about. Rings may be merged and may come for nothing; whoever is
+//! rung looks at the rings itself. The virtio-serial port is a device's way; a socket pair and an event counter serve
+//! tests and the simulator.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use crate::error::{DoorbellOperation, Error};
+
+/// One side of a pair of doorbells.
+pub trait Doorbell {
+    /// Tells the other side about a queue. A bell nobody drains is not an error: it has been rung already.
+    ///
+    /// # Errors
+    /// [`Error::Doorbell`] where the other end is gone.
+    fn ring(&mut self, notify_id: u8) -> Result<(), Error>;
+
+    /// Waits until the other side rings, at most this long, and takes all the rings there are. A signal may end the wait
+    /// early.
+    ///
+    /// # Errors
+    /// [`Error::Doorbell`] where the other end is gone.
+    fn wait(&mut self, patience: Duration) -> Result<Rung, Error>;
+}
+
+impl<D: Doorbell + ?Sized> Doorbell for Box<D> {
+    fn ring(&mut self, notify_id: u8) -> Result<(), Error> {
+        (**self).ring(notify_id)
+    }
+
+    fn wait(&mut self, patience: Duration) -> Result<Rung, Error> {
+        (**self).wait(patience)
+    }
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// The time is over, or a signal came.
+    No,
+    /// The bell rang at least once.
+    Yes,
+}
+
+/// A doorbell of bytes: a virtio-serial port, or one end of a socket pair.
+#[derive(Debug)]
+pub struct BytePort {
+    fd: OwnedFd,
+}
+
+impl BytePort {
+    /// Opens the virtio-serial port of this name, as the platform file gives it.
+    ///
+    /// # Errors
+    /// [`Error::DoorbellMissing`] where there is no such port, [`Error::Doorbell`] where it cannot be opened.
+    pub fn by_name(name: &str) -> Result<Self, Error> {
+        let device = port_of(Path::new(VIRTIO_PORTS), name).ok_or(Error::DoorbellMissing)?;
+        Self::open(&Path::new("/dev").join(device))
+    }
+
+    /// Opens a character device or a pipe as a doorbell.
+    ///
+    /// # Errors
+    /// [`Error::Doorbell`] where it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let fd = rustix::fs::open(path, flags, Mode::empty());
+        Ok(BytePort {
+            fd: fd.map_err(|errno| failed(DoorbellOperation::Open, errno))?,
+        })
+    }
+
+    /// Two doorbells that ring each other.
+    ///
+    /// # Errors
+    /// [`Error::Doorbell`] where the system has no socket left.
+    pub fn pair() -> Result<(Self, Self), Error> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let ends = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        let (one, other) = ends.map_err(|errno| failed(DoorbellOperation::Open, errno))?;
+        Ok((BytePort { fd: one }, BytePort { fd: other }))
+    }
+}
+
+impl AsFd for BytePort {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Doorbell for BytePort {
+    fn ring(&mut self, notify_id: u8) -> Result<(), Error> {
+        match rustix::io::write(&self.fd, &[notify_id]) {
+            // A full port holds bytes enough to wake the other side.
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Err(errno) => Err(failed(DoorbellOperation::Ring, errno)),
+        }
+    }
+
+    fn wait(&mut self, patience: Duration) -> Result<Rung, Error> {
+        if !readable(self.fd.as_fd(), patience)? {
+            return Ok(Rung::No);
+        }
+        let mut rings = [0_u8; 256];
+        match rustix::io::read(&self.fd, &mut rings) {
+            Ok(0) => Err(failed(DoorbellOperation::Wait, Errno::PIPE)),
+            Ok(_) => Ok(Rung::Yes),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(Rung::No),
+            Err(errno) => Err(failed(DoorbellOperation::Wait, errno)),
+        }
+    }
+}
+
+/// A doorbell of two event counters; which queue is meant is not said.
+#[derive(Debug)]
+pub struct EventCounters {
+    ours: OwnedFd,
+    theirs: OwnedFd,
+}
+
+impl EventCounters {
+    /// Two doorbells that ring each other.
+    ///
+    /// # Errors
+    /// [`Error::Doorbell`] where the system has no descriptor left.
+    pub fn pair() -> Result<(Self, Self), Error> {
+        let counter = || {
+            eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
+                .map_err(|errno| failed(DoorbellOperation::Open, errno))
+        };
+        let again = |fd: &OwnedFd| {
+            fd.try_clone()
+                .map_err(|error| failed(DoorbellOperation::Open, errno_of(&error)))
+        };
+        let (one, other) = (counter()?, counter()?);
+        let far = EventCounters {
+            ours: again(&other)?,
+            theirs: again(&one)?,
+        };
+        let near = EventCounters {
+            ours: one,
+            theirs: other,
+        };
+        Ok((near, far))
+    }
+}
+
+impl Doorbell for EventCounters {
+    fn ring(&mut self, _notify_id: u8) -> Result<(), Error> {
+        match rustix::io::write(&self.theirs, &1_u64.to_ne_bytes()) {
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Err(errno) => Err(failed(DoorbellOperation::Ring, errno)),
+        }
+    }
+
+    fn wait(&mut self, patience: Duration) -> Result<Rung, Error> {
+        if !readable(self.ours.as_fd(), patience)? {
+            return Ok(Rung::No);
+        }
+        let mut count = [0_u8; 8];
+        match rustix::io::read(&self.ours, &mut count) {
+            Ok(_) => Ok(Rung::Yes),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(Rung::No),
+            Err(errno) => Err(failed(DoorbellOperation::Wait, errno)),
+        }
+    }
+}
+
+fn readable(fd: BorrowedFd<'_>, patience: Duration) -> Result<bool, Error> {
+    let timeout = Timespec::try_from(patience).unwrap_or(Timespec {
+        tv_sec: i32::MAX.into(),
+        tv_nsec: 0,
+    });
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(errno) => Err(failed(DoorbellOperation::Wait, errno)),
+    }
+}
+
+/// The device name of the port called `name`, below a folder like /sys/class/virtio-ports.
+fn port_of(folder: &Path, name: &str) -> Option<PathBuf> {
+    fs::read_dir(folder).ok()?.flatten().find_map(|entry| {
+        let found = fs::read_to_string(entry.path().join("name")).ok()?;
+        (found.trim_end() == name).then(|| PathBuf::from(entry.file_name()))
+    })
+}
+
+fn failed(operation: DoorbellOperation, errno: Errno) -> Error {
+    Error::Doorbell {
+        operation,
+        errno: errno.raw_os_error(),
+    }
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+const VIRTIO_PORTS: &str = "/sys/class/virtio-ports";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn a_ring_is_heard_at_the_other_end_only() {
+        let (mut near, mut far) = BytePort::pair().unwrap();
+        near.ring(1).unwrap();
+        assert_eq!(far.wait(SOON), Ok(Rung::Yes));
+        assert_eq!(far.wait(Duration::ZERO), Ok(Rung::No));
+        assert_eq!(near.wait(Duration::ZERO), Ok(Rung::No));
+    }
+
+    #[test]
+    fn a_bell_nobody_drains_can_be_rung_for_ever() {
+        let (mut near, mut far) = BytePort::pair().unwrap();
+        for _ in 0..1_000_000 {
+            near.ring(0).unwrap();
+        }
+        assert_eq!(far.wait(SOON), Ok(Rung::Yes));
+    }
+
+    #[test]
+    fn a_bell_whose_other_end_is_gone_says_so() {
+        let (mut near, far) = BytePort::pair().unwrap();
+        drop(far);
+        let gone = |operation| Error::Doorbell {
+            operation,
+            errno: Errno::PIPE.raw_os_error(),
+        };
+        assert_eq!(near.ring(0), Err(gone(DoorbellOperation::Ring)));
+        assert_eq!(near.wait(SOON), Err(gone(DoorbellOperation::Wait)));
+    }
+
+    #[test]
+    fn event_counters_ring_both_ways() {
+        let (mut near, mut far) = EventCounters::pair().unwrap();
+        near.ring(0).unwrap();
+        near.ring(1).unwrap();
+        assert_eq!(far.wait(SOON), Ok(Rung::Yes));
+        assert_eq!(far.wait(Duration::ZERO), Ok(Rung::No));
+        far.ring(0).unwrap();
+        assert_eq!(near.wait(SOON), Ok(Rung::Yes));
+    }
+
+    #[test]
+    fn a_port_is_found_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for (port, name) in [("vport0p0", "org.example\n"), ("vport0p1", "coproc.db\n")] {
+            fs::create_dir(folder.path().join(port)).unwrap();
+            fs::write(folder.path().join(port).join("name"), name).unwrap();
+        }
+        let found = port_of(folder.path(), "coproc.db");
+        assert_eq!(found, Some(PathBuf::from("vport0p1")));
+        assert_eq!(port_of(folder.path(), "coproc"), None);
+    }
+}

@@ -1,0 +1,333 @@
+//! Every way in which the library can fail, with the numbers, and what to do about it.
+
+use core::fmt;
+
+use rpmsg::RestartSign;
+use ta_protocol::{Command, CoreState, Status};
+
+use crate::ta::Origin;
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The TA's answer is not what its interface promises.
+    #[error("the TA's answer to {command} is malformed: {error}")]
+    AnswerMalformed {
+        /// The command.
+        command: Command,
+        /// What is wrong with the answer.
+        error: ta_protocol::Error,
+    },
+    /// The firmware stopped by itself, or did not come up.
+    #[error("the core crashed")]
+    CoreCrashed,
+    /// The core is in another state than the call needs.
+    #[error("the core is {found}, not {wanted}")]
+    CoreState {
+        /// The core's state.
+        found: CoreState,
+        /// The state the call needs.
+        wanted: CoreState,
+    },
+    /// The doorbell failed.
+    #[error("cannot {operation} the doorbell: {}", ErrnoText(*errno))]
+    Doorbell {
+        /// What was tried.
+        operation: DoorbellOperation,
+        /// The system's reason.
+        errno: i32,
+    },
+    /// No virtio-serial port has the name that the platform file gives.
+    #[error("there is no virtio-serial port of the doorbell's name")]
+    DoorbellMissing,
+    /// The firmware bundle cannot be read.
+    #[error("cannot read the firmware bundle: {}", ErrnoText(*errno))]
+    FileRead {
+        /// The system's reason.
+        errno: i32,
+    },
+    /// The file does not have the bytes that the TA asks for; the file shrank, or the answer is wrong.
+    #[error("the TA asks for {length} bytes at {offset} of a file of {file}")]
+    FileRange {
+        /// Where.
+        offset: u64,
+        /// How many.
+        length: u64,
+        /// The file's length.
+        file: u64,
+    },
+    /// The TA does not come to an end with a file: it asked for more than the file has.
+    #[error("the TA asked for {asked} bytes of a file of {file}")]
+    FileTwice {
+        /// Bytes asked for so far.
+        asked: u64,
+        /// The file's length.
+        file: u64,
+    },
+    /// The caller's flag called the waiting off.
+    #[error("interrupted")]
+    Interrupted,
+    /// The firmware has no resource table, or no RPMsg device in it.
+    #[error("the firmware has no RPMsg device")]
+    NoRpmsgDevice,
+    /// The secure world cannot be reached, or has no TA of ours.
+    #[error("no TA to talk to: {origin} says {code:#x}")]
+    NoTa {
+        /// The code.
+        code: u32,
+        /// Who gave it.
+        origin: Origin,
+    },
+    /// This build is for a machine that has no TEE client library.
+    #[error("this build has no TEE client")]
+    NoTeeClient,
+    /// The core, or its firmware, started again: what was opened before is gone.
+    #[error("the peer restarted: the link of generation {generation:#x} is gone{}", SignText(*sign))]
+    PeerRestarted {
+        /// The generation that is gone.
+        generation: u32,
+        /// How that was seen; `None` where it had been seen before.
+        sign: Option<RestartSign>,
+    },
+    /// The platform file breaks a rule.
+    #[error("the platform file is wrong: {0}")]
+    Platform(platform::Error),
+    /// The platform file has no core of this number.
+    #[error("the platform file has no core {core}")]
+    PlatformCore {
+        /// The number.
+        core: u32,
+    },
+    /// The TA refused, and said why.
+    #[error("the TA refused {request}: {}", .status.explain(*first, *second))]
+    Refused {
+        /// What was asked.
+        request: Request,
+        /// Why.
+        status: Status,
+        /// The reason's first number.
+        first: u64,
+        /// The reason's second number.
+        second: u64,
+    },
+    /// A request was refused with a code that is not in our list.
+    #[error("{request} failed: {origin} says {code:#x}")]
+    RefusedUnnamed {
+        /// What was asked.
+        request: Request,
+        /// The code.
+        code: u32,
+        /// Who gave it.
+        origin: Origin,
+    },
+    /// The master resource table breaks a rule.
+    #[error("the resource table is wrong: {0}")]
+    ResourceTable(resource_table::Error),
+    /// The rings, or a message, break a rule.
+    #[error("RPMsg: {0}")]
+    Rpmsg(rpmsg::Error),
+    /// Nothing happened in time.
+    #[error("{waiting}: nothing for {milliseconds} ms")]
+    TimeLimit {
+        /// What was waited for.
+        waiting: Waiting,
+        /// How long.
+        milliseconds: u64,
+    },
+    /// Shared memory cannot be mapped.
+    #[error("cannot {operation}: {}", ErrnoText(*errno))]
+    Window {
+        /// What was tried.
+        operation: WindowOperation,
+        /// The system's reason.
+        errno: i32,
+    },
+    /// The window is smaller than the platform file says.
+    #[error("the shared window has {found:#x} bytes, the platform file says {needed:#x}")]
+    WindowSize {
+        /// Bytes mapped.
+        found: u32,
+        /// Bytes of the platform file.
+        needed: u64,
+    },
+}
+
+impl Error {
+    /// What to do about it, where there is something to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match *self {
+            Error::Refused { status, .. } => hint_for(status),
+            Error::NoTa { code, .. } => Some(match code {
+                ACCESS_DENIED => {
+                    "may this user open /dev/tee0? root, or a member of the group `tee`, may"
+                }
+                ITEM_NOT_FOUND => "is OP-TEE running (/dev/tee0) and built with the early TA?",
+                OUT_OF_MEMORY => "the secure world ran out of memory; try again",
+                TARGET_DEAD => {
+                    "the TA panicked; a new session finds it restarted: see `corewarden status`"
+                }
+                _ => "is OP-TEE running (/dev/tee0) and built with the early TA?",
+            }),
+            Error::NoTeeClient => Some("build for aarch64-unknown-linux-gnu to talk to OP-TEE"),
+            Error::CoreCrashed => Some("stop the core, and load its firmware anew"),
+            Error::CoreState {
+                wanted: CoreState::Running,
+                ..
+            } => Some("load and start the firmware first"),
+            Error::DoorbellMissing => {
+                Some("see /sys/class/virtio-ports/*/name, and the platform file")
+            }
+            Error::NoRpmsgDevice => {
+                Some("the firmware must have a virtio device of id 7 in its resource table")
+            }
+            Error::PeerRestarted { .. } => Some("attach again"),
+            Error::TimeLimit { waiting, .. } => match waiting {
+                Waiting::CoreToStart | Waiting::CoreToStop => Some("see `corewarden status`"),
+                _ => Some(
+                    "is the firmware running and does it serve its rings? see `corewarden status`",
+                ),
+            },
+            Error::Window { .. } => {
+                Some("mapping shared memory takes root, and a kernel with /dev/mem")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What the TA was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// One of its commands.
+    Command(Command),
+    /// A session for a core.
+    OpenSession,
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Request::Command(command) => write!(f, "{command}"),
+            Request::OpenSession => f.write_str("to open a session"),
+        }
+    }
+}
+
+macro_rules! named {
+    ( $( #[$outer:meta] )* pub enum $Name:ident { $( #[$inner:meta] $Variant:ident => $text:literal, )+ } ) => {
+        $( #[$outer] )*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $Name { $( #[$inner] $Variant, )+ }
+
+        impl fmt::Display for $Name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $( $Name::$Variant => $text, )+ })
+            }
+        }
+    };
+}
+
+named! {
+    /// What was tried with a doorbell.
+    pub enum DoorbellOperation {
+        /// Opening it.
+        Open => "open",
+        /// Ringing.
+        Ring => "ring",
+        /// Waiting for the other side to ring.
+        Wait => "wait at",
+    }
+}
+
+named! {
+    /// What was tried with shared memory.
+    pub enum WindowOperation {
+        /// Mapping it.
+        Map => "map shared memory",
+        /// Opening the file it is mapped from.
+        Open => "open /dev/mem",
+    }
+}
+
+named! {
+    /// What a caller waited for.
+    pub enum Waiting {
+        /// The firmware comes up.
+        CoreToStart => "waiting for the core to start",
+        /// The core halts and its memory is wiped.
+        CoreToStop => "waiting for the core to stop",
+        /// The peer answers the handshake.
+        Handshake => "waiting for the firmware to take up the link",
+        /// The TA takes the bundle.
+        Load => "loading",
+        /// A message comes.
+        Message => "waiting for a message",
+        /// The peer gives a buffer back.
+        SendBuffer => "waiting for a free buffer",
+        /// The peer announces a service.
+        Service => "waiting for the service to be announced",
+    }
+}
+
+/// The system's words for an error number.
+struct ErrnoText(i32);
+
+impl fmt::Display for ErrnoText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("it ended too early"),
+            errno => fmt::Display::fmt(&std::io::Error::from_raw_os_error(errno), f),
+        }
+    }
+}
+
+/// How a restart was seen.
+struct SignText(Option<RestartSign>);
+
+impl fmt::Display for SignText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            None => "",
+            Some(RestartSign::Generation) => " (the firmware says so)",
+            Some(RestartSign::IndexBackwards) => " (inferred: an index went backwards)",
+            Some(RestartSign::RingZeroed) => " (inferred: a ring was zeroed)",
+            Some(RestartSign::StatusReset) => " (the driver was reset)",
+            Some(RestartSign::TableCleared) => {
+                " (another firmware was loaded, or another driver attached)"
+            }
+        })
+    }
+}
+
+fn hint_for(status: Status) -> Option<&'static str> {
+    Some(match status {
+        Status::AttachOnly => {
+            "the platform file gives this core's control to somebody else; attach still works"
+        }
+        Status::BadState => "see `corewarden status`; load before start, stop before load",
+        Status::BareElf | Status::NotABundle => {
+            "sign it: corewarden-sign sign; strip before signing, not after"
+        }
+        Status::LegacyFormat => "sign it anew: corewarden-sign sign",
+        Status::LoadInProgress => "wait for the other load, or until it is given up after 30 s",
+        Status::LoginNotAllowed => "the platform file says which logins may use this core",
+        Status::OtherBundleLoaded => "release what is loaded first: corewarden release",
+        Status::OtherCore => "sign it for this core, or pass --core",
+        Status::TooManySessions => "close another session first",
+        Status::UnknownCore => "see the platform file for the cores there are",
+        Status::UnknownRoot => {
+            "sign with a chain of a root that the device trusts: corewarden status --roots"
+        }
+        Status::VersionAboveCeiling => {
+            "the signer's certificate has a ceiling; sign with one that has a higher one"
+        }
+        Status::TableUnknown => "the TA did not load this core: load and start its firmware",
+        _ => return None,
+    })
+}
+
+const ACCESS_DENIED: u32 = 0xffff_0001;
+const ITEM_NOT_FOUND: u32 = 0xffff_0008;
+const OUT_OF_MEMORY: u32 = 0xffff_000c;
+const TARGET_DEAD: u32 = 0xffff_3024;

@@ -1,0 +1,48 @@
+//! The program `corewarden`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{CommandFactory, Parser};
+use corewarden::cli::{Arguments, Command, Exit, ThisMachine, exit, print, run};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Command::Completions { shell } = arguments.command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Arguments::command(), "corewarden", &mut script);
+        return end(Exit::Done, io::stdout().write_all(&script));
+    }
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The first one ends the waiting and cleans up, the second one ends the program.
+        let second = flag::register_conditional_default(signal, Arc::clone(&interrupted));
+        let first = flag::register(signal, Arc::clone(&interrupted));
+        if let Err(error) = second.and(first) {
+            let _ = writeln!(io::stderr(), "corewarden: signal {signal}: {error}");
+            return ExitCode::from(Exit::System.code());
+        }
+    }
+    let mut machine = ThisMachine::default();
+    if let Command::Attach(attach) = &arguments.command {
+        machine.doorbell.clone_from(&attach.doorbell);
+    }
+    let result = run(&arguments, &mut machine, &interrupted);
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let printed = print(&result, arguments.json, &mut out, &mut err);
+    end(exit(&result), printed)
+}
+
+/// Whoever closed the pipe has read enough; any other trouble with the output is one.
+fn end(exit: Exit, printed: io::Result<()>) -> ExitCode {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            ExitCode::from(Exit::System.code())
+        }
+        _ => ExitCode::from(exit.code()),
+    }
+}
