@@ -83,7 +83,7 @@ pub enum Fault {
         /// Minor version found.
         minor: u64,
     },
-    /// The supervisor's thread panicked; its message is in the context.
+    /// The supervisor's thread panicked; its message is on stderr and, where start failed by it, in the context.
     #[error("the supervisor panicked")]
     SupervisorPanicked,
 }
@@ -107,7 +107,11 @@ pub enum Ended {
 
 impl Error {
     pub(super) fn new(fault: Fault, context: impl Into<String>, logs: &Path) -> Self {
-        Self { fault, context: context.into(), logs: logs.to_owned() }
+        Self {
+            fault,
+            context: context.into(),
+            logs: logs.to_owned(),
+        }
     }
 }
 
@@ -130,7 +134,10 @@ pub(super) trait Doing<T> {
 
 impl<T> Doing<T> for io::Result<T> {
     fn doing(self, doing: &'static str) -> Result<T, Fault> {
-        self.map_err(|error| Fault::Io { doing, errno: Errno::from_io_error(&error).unwrap_or(Errno::IO) })
+        self.map_err(|error| Fault::Io {
+            doing,
+            errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
+        })
     }
 }
 

@@ -75,7 +75,11 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn new(start: Instant) -> Self {
-        Self { start, state: Mutex::default(), changed: Condvar::new() }
+        Self {
+            start,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -94,7 +98,11 @@ impl Journal {
     }
 
     /// Waits until `look` finds something, the run has ended and `look` found nothing in all of it, or time is up.
-    pub(super) fn wait<T>(&self, within: Duration, mut look: impl FnMut(&State) -> Option<T>) -> Waited<T> {
+    pub(super) fn wait<T>(
+        &self,
+        within: Duration,
+        mut look: impl FnMut(&State) -> Option<T>,
+    ) -> Waited<T> {
         let until = Instant::now() + within;
         let mut state = self.read();
         loop {
@@ -108,7 +116,11 @@ impl Journal {
             if left.is_zero() {
                 return Waited::TimeUp;
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }

@@ -52,10 +52,18 @@ impl Memory {
         for entry in read_dir(&folder).doing("list QEMU's descriptors")? {
             let path = entry.doing("list QEMU's descriptors")?.path();
             // A descriptor may be closed between listing and reading its link.
-            let Ok(target) = read_link(&path) else { continue };
-            if target.to_string_lossy().starts_with("/memfd:virt.secure-ram") {
-                let file =
-                    OpenOptions::new().read(true).write(true).open(&path).doing("open QEMU's secure RAM")?;
+            let Ok(target) = read_link(&path) else {
+                continue;
+            };
+            if target
+                .to_string_lossy()
+                .starts_with("/memfd:virt.secure-ram")
+            {
+                let file = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .open(&path)
+                    .doing("open QEMU's secure RAM")?;
                 file.set_len(FILE_SIZE).doing("append the shared window")?;
                 return Ok(Self { file });
             }
@@ -69,19 +77,28 @@ impl Memory {
     }
 
     pub(super) fn try_clone(&self) -> Result<Self, Fault> {
-        Ok(Self { file: self.file.try_clone().doing("duplicate the memory's descriptor")? })
+        Ok(Self {
+            file: self
+                .file
+                .try_clone()
+                .doing("duplicate the memory's descriptor")?,
+        })
     }
 
     /// Copies `into.len()` bytes at `at` of `region`.
     pub fn read(&self, region: Region, at: u64, into: &mut [u8]) -> Result<(), Fault> {
         let offset = place(region, at, into.len())?;
-        self.file.read_exact_at(into, offset).doing("read through the back door")
+        self.file
+            .read_exact_at(into, offset)
+            .doing("read through the back door")
     }
 
     /// Writes `bytes` at `at` of `region`, as no party of the real machine could.
     pub fn write(&self, region: Region, at: u64, bytes: &[u8]) -> Result<(), Fault> {
         let offset = place(region, at, bytes.len())?;
-        self.file.write_all_at(bytes, offset).doing("write through the back door")
+        self.file
+            .write_all_at(bytes, offset)
+            .doing("write through the back door")
     }
 
     /// A copy of the whole region.
@@ -105,7 +122,11 @@ const FILE_SIZE: u64 = WINDOW_OFFSET + WINDOW_SIZE;
 const MIB: u64 = 1 << 20;
 
 fn place(region: Region, at: u64, length: usize) -> Result<u64, Fault> {
-    let outside = Fault::OutOfRegion { at, length, size: region.size() };
+    let outside = Fault::OutOfRegion {
+        at,
+        length,
+        size: region.size(),
+    };
     let bytes = u64::try_from(length).map_err(|_| outside)?;
     match at.checked_add(bytes) {
         Some(end) if end <= region.size() => Ok(region.offset() + at),
@@ -126,10 +147,16 @@ mod tests {
 
     #[test]
     fn a_range_that_leaves_its_region_is_refused() {
-        for (region, at, length) in
-            [(Region::Private, 2 * MIB, 1), (Region::Window, 14 * MIB - 1, 2), (Region::Secure, u64::MAX, 2)]
-        {
-            let fault = Fault::OutOfRegion { at, length, size: region.size() };
+        for (region, at, length) in [
+            (Region::Private, 2 * MIB, 1),
+            (Region::Window, 14 * MIB - 1, 2),
+            (Region::Secure, u64::MAX, 2),
+        ] {
+            let fault = Fault::OutOfRegion {
+                at,
+                length,
+                size: region.size(),
+            };
             assert_eq!(place(region, at, length), Err(fault));
         }
     }

@@ -83,8 +83,14 @@ pub enum PanicPoint {
 
 impl PanicPoint {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::BoardSpawned, Self::BoardRunning, Self::CoreReleased, Self::CoreUp, Self::CoreDied, Self::LinuxRang];
+    pub const ALL: [Self; 6] = [
+        Self::BoardSpawned,
+        Self::BoardRunning,
+        Self::CoreReleased,
+        Self::CoreUp,
+        Self::CoreDied,
+        Self::LinuxRang,
+    ];
 }
 
 /// What a command in Linux wrote, and how it ended.
@@ -115,7 +121,13 @@ pub struct Machine {
 
 impl Config {
     /// These images under this QEMU, with a shell that does not echo, for at most two minutes.
-    pub fn new(qemu: Qemu, kernel: PathBuf, flash: PathBuf, initrd: PathBuf, logs: PathBuf) -> Self {
+    pub fn new(
+        qemu: Qemu,
+        kernel: PathBuf,
+        flash: PathBuf,
+        initrd: PathBuf,
+        logs: PathBuf,
+    ) -> Self {
         Self {
             append: "corewarden.quiet".to_owned(),
             extra: Vec::new(),
@@ -137,7 +149,11 @@ impl Config {
 impl Output {
     /// The text of all lines, joined by line ends.
     pub fn text(&self) -> String {
-        self.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
+        self.lines
+            .iter()
+            .map(|line| line.text.as_str())
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -146,10 +162,14 @@ impl Machine {
     pub fn start(config: Config) -> Result<Self, Error> {
         let logs = config.logs.clone();
         let fail = |refused: Refused| Error::new(refused.fault, refused.words, &logs);
-        fs::create_dir_all(&logs).doing("make the run folder").map_err(|fault| fail(fault.into()))?;
+        fs::create_dir_all(&logs)
+            .doing("make the run folder")
+            .map_err(|fault| fail(fault.into()))?;
         let (wake_port, wake) = Port::pair().map_err(|fault| fail(fault.into()))?;
         let wake = UnixStream::from(wake);
-        wake.set_nonblocking(true).doing("make a socket pair").map_err(|fault| fail(fault.into()))?;
+        wake.set_nonblocking(true)
+            .doing("make a socket pair")
+            .map_err(|fault| fail(fault.into()))?;
         let journal = Arc::new(Journal::new(Instant::now()));
         let (requests, received) = channel();
         let (report, reported) = channel();
@@ -164,7 +184,17 @@ impl Machine {
         match reported.recv() {
             Ok(Ok(Started { memory, board_id })) => {
                 let thread = Some(thread);
-                Ok(Self { journal, requests, wake, thread, memory, board_id, logs, next: 0, typed: 0 })
+                Ok(Self {
+                    journal,
+                    requests,
+                    wake,
+                    thread,
+                    memory,
+                    board_id,
+                    logs,
+                    next: 0,
+                    typed: 0,
+                })
             }
             Ok(Err(mut refused)) => {
                 // The thread has already killed what it had started.
@@ -175,7 +205,11 @@ impl Machine {
                 }
                 Err(fail(refused))
             }
-            Err(_) => Err(Error::new(Fault::SupervisorPanicked, panic_message(thread), &logs)),
+            Err(_) => Err(Error::new(
+                Fault::SupervisorPanicked,
+                panic_message(thread),
+                &logs,
+            )),
         }
     }
 
@@ -186,7 +220,9 @@ impl Machine {
 
     /// Waits for the next line of Linux' console that contains `text`, and passes it.
     pub fn expect(&mut self, text: &str, within: Duration) -> Result<Line, Error> {
-        self.expect_where(text, within, |line| line.text.contains(text).then(|| line.clone()))
+        self.expect_where(text, within, |line| {
+            line.text.contains(text).then(|| line.clone())
+        })
     }
 
     /// Waits for the next line of Linux' console in which `find` finds something, and passes it.
@@ -221,7 +257,9 @@ impl Machine {
         );
         let started = Instant::now();
         self.type_line(&typed)?;
-        self.expect_where(command, within, |line| line.text.ends_with(&begin).then_some(()))?;
+        self.expect_where(command, within, |line| {
+            line.text.ends_with(&begin).then_some(())
+        })?;
         let first = self.next;
         let left = within.saturating_sub(started.elapsed());
         let (status, rest) = self.expect_where(command, left, |line| {
@@ -235,7 +273,11 @@ impl Machine {
         if !rest.text.is_empty() {
             lines.push(rest);
         }
-        Ok(Output { status, lines, took })
+        Ok(Output {
+            status,
+            lines,
+            took,
+        })
     }
 
     /// As [`Machine::run`], and an error if the command does not end with 0.
@@ -244,7 +286,9 @@ impl Machine {
         if output.status == 0 {
             return Ok(output);
         }
-        let fault = Fault::CommandFailed { status: output.status };
+        let fault = Fault::CommandFailed {
+            status: output.status,
+        };
         Err(self.error(fault, format!("{command}: {}", output.text())))
     }
 
@@ -261,7 +305,9 @@ impl Machine {
     /// The secure world's console so far.
     pub fn secure_console(&self) -> Result<String, Error> {
         let bytes = fs::read(self.logs.join(qemu::SECURE_LOG)).doing("read the secure console");
-        bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(|fault| self.error(fault, ""))
+        bytes
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .map_err(|fault| self.error(fault, ""))
     }
 
     /// All that has happened to board and core so far.
@@ -276,8 +322,9 @@ impl Machine {
 
     /// Waits until the board has been reset `count` times since the start.
     pub fn wait_resets(&self, count: usize, within: Duration) -> Result<(), Error> {
-        let waited =
-            self.journal.wait(within, |state| (count_resets(&state.events) >= count).then_some(()));
+        let waited = self.journal.wait(within, |state| {
+            (count_resets(&state.events) >= count).then_some(())
+        });
         self.found(waited, "a reset of the board", within)
     }
 
@@ -288,7 +335,9 @@ impl Machine {
 
     /// Waits until the core is there.
     pub fn wait_core(&self, core: Core, within: Duration) -> Result<(), Error> {
-        let waited = self.journal.wait(within, |state| (state.core == core).then_some(()));
+        let waited = self
+            .journal
+            .wait(within, |state| (state.core == core).then_some(()));
         self.found(waited, &format!("core {core:?}"), within)
     }
 
@@ -309,27 +358,42 @@ impl Machine {
 
     /// A copy of the core's private memory.
     pub fn private(&self) -> Result<Vec<u8>, Error> {
-        self.memory.copy(Region::Private).map_err(|fault| self.error(fault, ""))
+        self.memory
+            .copy(Region::Private)
+            .map_err(|fault| self.error(fault, ""))
     }
 
     /// A copy of the shared window.
     pub fn window(&self) -> Result<Vec<u8>, Error> {
-        self.memory.copy(Region::Window).map_err(|fault| self.error(fault, ""))
+        self.memory
+            .copy(Region::Window)
+            .map_err(|fault| self.error(fault, ""))
     }
 
     /// Writes through the back door, as no party of the real machine could.
     pub fn write(&self, region: Region, at: u64, bytes: &[u8]) -> Result<(), Error> {
-        self.memory.write(region, at, bytes).map_err(|fault| self.error(fault, ""))
+        self.memory
+            .write(region, at, bytes)
+            .map_err(|fault| self.error(fault, ""))
     }
 
     /// Asks QEMU A's monitor.
     pub fn monitor(&self, name: &'static str, arguments: Value) -> Result<Value, Error> {
         let (answer, answered) = channel();
-        self.request(Request::Monitor { name, arguments, answer })?;
+        self.request(Request::Monitor {
+            name,
+            arguments,
+            answer,
+        })?;
         match answered.recv_timeout(MONITOR_LIMIT) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(words)) => Err(self.error(Fault::QmpRefused, format!("{name}: {words}"))),
-            Err(_) => Err(self.error(Fault::NotSeen { within: MONITOR_LIMIT }, name)),
+            Err(_) => Err(self.error(
+                Fault::NotSeen {
+                    within: MONITOR_LIMIT,
+                },
+                name,
+            )),
         }
     }
 
@@ -342,7 +406,9 @@ impl Machine {
     pub fn wait_end(&self, within: Duration) -> Result<Ended, Error> {
         match self.journal.wait(within, |_| None::<()>) {
             Waited::Ended(Some(ended)) => Ok(ended),
-            waited => self.found(waited, "the end of the run", within).map(|()| Ended::Stopped),
+            waited => self
+                .found(waited, "the end of the run", within)
+                .map(|()| Ended::Stopped),
         }
     }
 
@@ -447,11 +513,18 @@ fn panic_message(thread: JoinHandle<()>) -> String {
         Ok(()) => String::new(),
         Err(payload) => match payload.downcast::<String>() {
             Ok(message) => *message,
-            Err(payload) => payload.downcast_ref::<&str>().copied().unwrap_or_default().to_owned(),
+            Err(payload) => payload
+                .downcast_ref::<&str>()
+                .copied()
+                .unwrap_or_default()
+                .to_owned(),
         },
     }
 }
 
 fn count_resets(events: &[Event]) -> usize {
-    events.iter().filter(|event| event.what == Happening::BoardReset).count()
+    events
+        .iter()
+        .filter(|event| event.what == Happening::BoardReset)
+        .count()
 }

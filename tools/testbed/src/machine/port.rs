@@ -20,7 +20,14 @@ impl Port {
     pub(super) fn pair() -> Result<(Self, OwnedFd), Fault> {
         let (ours, theirs) = UnixStream::pair().doing("make a socket pair")?;
         ours.set_nonblocking(true).doing("make a socket pair")?;
-        Ok((Self { stream: ours, unsent: Vec::new(), open: true }, theirs.into()))
+        Ok((
+            Self {
+                stream: ours,
+                unsent: Vec::new(),
+                open: true,
+            },
+            theirs.into(),
+        ))
     }
 
     /// What has arrived, appended to `into`; at most 64 KiB, so that no channel starves the others.
@@ -82,11 +89,17 @@ impl AsFd for Port {
 
 /// Cuts complete lines off the front of `buffer`.
 pub(super) fn take_lines(buffer: &mut Vec<u8>) -> Vec<String> {
-    let Some(end) = buffer.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
+    let Some(end) = buffer.iter().rposition(|byte| *byte == b'\n') else {
+        return Vec::new();
+    };
     let complete: Vec<u8> = buffer.drain(..=end).collect();
     complete
         .split_inclusive(|byte| *byte == b'\n')
-        .map(|line| String::from_utf8_lossy(line).trim_end_matches(['\r', '\n']).to_owned())
+        .map(|line| {
+            String::from_utf8_lossy(line)
+                .trim_end_matches(['\r', '\n'])
+                .to_owned()
+        })
         .collect()
 }
 

@@ -13,7 +13,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal,
+    Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal,
+    set_parent_process_death_signal,
 };
 
 use super::error::Ended;
@@ -26,9 +27,17 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `command` with `inherited` open in the child under the same numbers, and both outputs going to `output`.
-    pub(super) fn spawn(mut command: Command, inherited: Vec<OwnedFd>, output: &File) -> io::Result<Self> {
+    pub(super) fn spawn(
+        mut command: Command,
+        inherited: Vec<OwnedFd>,
+        output: &File,
+    ) -> io::Result<Self> {
         let parent = getpid();
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?).process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output.try_clone()?)
+            .process_group(0);
         // SAFETY: the closure runs after fork in a process that may have had other threads, so it must only do what is
         // async-signal-safe: it makes three kinds of system calls and neither allocates, locks nor panics.
         unsafe { command.pre_exec(move || prepare(parent, &inherited)) };
@@ -94,8 +103,8 @@ fn ended(status: ExitStatus) -> Ended {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixStream;
     use std::io::Read;
+    use std::os::unix::net::UnixStream;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -107,8 +116,12 @@ mod tests {
         let number = std::os::fd::AsRawFd::as_raw_fd(&theirs);
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(format!("echo through >&{number}"));
-        let mut child =
-            Process::spawn(command, vec![theirs.into()], &File::create("/dev/null").unwrap()).unwrap();
+        let mut child = Process::spawn(
+            command,
+            vec![theirs.into()],
+            &File::create("/dev/null").unwrap(),
+        )
+        .unwrap();
         let mut said = String::new();
         ours.read_to_string(&mut said).unwrap();
         assert_eq!(said, "through\n");
@@ -120,7 +133,8 @@ mod tests {
         let pidfd = std::thread::spawn(|| {
             let mut command = Command::new("/bin/sleep");
             command.arg("60");
-            let child = Process::spawn(command, Vec::new(), &File::create("/dev/null").unwrap()).unwrap();
+            let child =
+                Process::spawn(command, Vec::new(), &File::create("/dev/null").unwrap()).unwrap();
             let pidfd = child.pidfd.try_clone().unwrap();
             // As after a SIGKILL: no destructor runs.
             std::mem::forget(child);
@@ -129,7 +143,10 @@ mod tests {
         .join()
         .unwrap();
         let mut gone = [PollFd::new(&pidfd, PollFlags::IN)];
-        let limit = Timespec { tv_sec: 5, tv_nsec: 0 };
+        let limit = Timespec {
+            tv_sec: 5,
+            tv_nsec: 0,
+        };
         assert_eq!(poll(&mut gone, Some(&limit)).unwrap(), 1);
     }
 
@@ -137,7 +154,8 @@ mod tests {
     fn a_killed_child_reports_the_signal() {
         let mut command = Command::new("/bin/sleep");
         command.arg("60");
-        let mut child = Process::spawn(command, Vec::new(), &File::create("/dev/null").unwrap()).unwrap();
+        let mut child =
+            Process::spawn(command, Vec::new(), &File::create("/dev/null").unwrap()).unwrap();
         assert_eq!(child.kill().unwrap(), Ended::Signal(9));
     }
 }

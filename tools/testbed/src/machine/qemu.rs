@@ -38,28 +38,59 @@ impl CoreEnds {
 
 /// A, stopped before its first instruction: TF-A and OP-TEE from flash, kernel and initramfs put into RAM.
 pub(super) fn board(config: &Config, ends: &BoardEnds) -> Result<Command, Fault> {
-    let initrd_size = fs::metadata(&config.initrd).doing("look at the initramfs")?.len();
-    let mut append = format!("console=ttyAMA0 panic=-1 rdinit=/init initrd={INITRD_ADDRESS:#x},{initrd_size} quiet");
+    let initrd_size = fs::metadata(&config.initrd)
+        .doing("look at the initramfs")?
+        .len();
+    let mut append = format!(
+        "console=ttyAMA0 panic=-1 rdinit=/init initrd={INITRD_ADDRESS:#x},{initrd_size} quiet"
+    );
     if !config.append.is_empty() {
         append.push(' ');
         append.push_str(&config.append);
     }
     let mut command = config.qemu.aarch64();
     command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-S"]);
-    command.args(["-machine", "virt,secure=on,gic-version=3,aux-ram-share=on", "-accel", "tcg"]);
-    command.args(["-cpu", "cortex-a57", "-smp", "2", "-m", "1024M,slots=1,maxmem=2G"]);
+    command.args([
+        "-machine",
+        "virt,secure=on,gic-version=3,aux-ram-share=on",
+        "-accel",
+        "tcg",
+    ]);
+    command.args([
+        "-cpu",
+        "cortex-a57",
+        "-smp",
+        "2",
+        "-m",
+        "1024M,slots=1,maxmem=2G",
+    ]);
     command.arg("-bios").arg(&config.flash);
-    command.arg("-device").arg(loaded(&config.kernel, KERNEL_ADDRESS));
-    command.arg("-device").arg(loaded(&config.initrd, INITRD_ADDRESS));
+    command
+        .arg("-device")
+        .arg(loaded(&config.kernel, KERNEL_ADDRESS));
+    command
+        .arg("-device")
+        .arg(loaded(&config.initrd, INITRD_ADDRESS));
     // -append is refused without -kernel; the kernel proper is already in RAM.
     command.args(["-kernel", "/dev/null", "-append", &append]);
-    command.args(channel("con", &ends.console)).args(["-serial", "chardev:con"]);
-    command.arg("-serial").arg(option("file:", &config.logs.join(SECURE_LOG)));
+    command
+        .args(channel("con", &ends.console))
+        .args(["-serial", "chardev:con"]);
+    command
+        .arg("-serial")
+        .arg(option("file:", &config.logs.join(SECURE_LOG)));
     command.args(["-device", "virtio-serial-pci"]);
     command.args(channel("db", &ends.doorbell));
     command.args(["-device", "virtserialport,chardev=db,name=coproc.db,nr=1"]);
-    command.args(channel("qmp", &ends.monitor)).args(["-mon", "chardev=qmp,mode=control"]);
-    command.args(channel("qt", &ends.qtest)).args(["-qtest", "chardev:qt", "-qtest-log", "/dev/null"]);
+    command
+        .args(channel("qmp", &ends.monitor))
+        .args(["-mon", "chardev=qmp,mode=control"]);
+    command.args(channel("qt", &ends.qtest)).args([
+        "-qtest",
+        "chardev:qt",
+        "-qtest-log",
+        "/dev/null",
+    ]);
     command.args(&config.extra);
     Ok(command)
 }
@@ -71,11 +102,28 @@ pub(super) fn core(config: &Config, memory: &Memory, ends: &CoreEnds) -> Command
         memory.path()
     );
     let mut command = config.qemu.arm();
-    command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-accel", "tcg"]);
+    command.args([
+        "-nodefaults",
+        "-display",
+        "none",
+        "-monitor",
+        "none",
+        "-accel",
+        "tcg",
+    ]);
     command.args(["-M", "mps2-an386,memory-backend=psram", "-object", &ram]);
-    command.arg("-global").arg(format!("armv7m.init-nsvtor={CORE_BOOT_ADDRESS:#x}"));
-    command.args(channel("u0", &ends.uart)).args(["-serial", "chardev:u0"]);
-    command.args(channel("qt", &ends.qtest)).args(["-qtest", "chardev:qt", "-qtest-log", "/dev/null"]);
+    command
+        .arg("-global")
+        .arg(format!("armv7m.init-nsvtor={CORE_BOOT_ADDRESS:#x}"));
+    command
+        .args(channel("u0", &ends.uart))
+        .args(["-serial", "chardev:u0"]);
+    command.args(channel("qt", &ends.qtest)).args([
+        "-qtest",
+        "chardev:qt",
+        "-qtest-log",
+        "/dev/null",
+    ]);
     command
 }
 
@@ -89,7 +137,10 @@ const KERNEL_ADDRESS: u32 = 0x6000_0000;
 const INITRD_ADDRESS: u32 = 0x6800_0000;
 
 fn channel(id: &str, end: &OwnedFd) -> [String; 2] {
-    ["-chardev".to_owned(), format!("socket,id={id},fd={}", end.as_raw_fd())]
+    [
+        "-chardev".to_owned(),
+        format!("socket,id={id},fd={}", end.as_raw_fd()),
+    ]
 }
 
 fn loaded(file: &Path, address: u32) -> OsString {
@@ -100,7 +151,10 @@ fn loaded(file: &Path, address: u32) -> OsString {
 
 /// A path inside one of QEMU's options, where a comma must be doubled.
 fn option(prefix: &str, path: &Path) -> OsString {
-    OsString::from(format!("{prefix}{}", path.to_string_lossy().replace(',', ",,")))
+    OsString::from(format!(
+        "{prefix}{}",
+        path.to_string_lossy().replace(',', ",,")
+    ))
 }
 
 #[cfg(test)]
@@ -109,6 +163,9 @@ mod tests {
 
     #[test]
     fn a_comma_in_a_path_does_not_end_the_option() {
-        assert_eq!(loaded(Path::new("/a,b"), 0x10), OsString::from("loader,file=/a,,b,addr=0x10,force-raw=on"));
+        assert_eq!(
+            loaded(Path::new("/a,b"), 0x10),
+            OsString::from("loader,file=/a,,b,addr=0x10,force-raw=on")
+        );
     }
 }

@@ -21,7 +21,10 @@ pub(super) fn parse(line: &str) -> Option<Message> {
     if let Some(greeting) = message.get("QMP") {
         let version = greeting.get("version")?.get("qemu")?;
         let number = |part: &str| version.get(part)?.as_u64();
-        return Some(Message::Greeting { major: number("major")?, minor: number("minor")? });
+        return Some(Message::Greeting {
+            major: number("major")?,
+            minor: number("minor")?,
+        });
     }
     if let Some(event) = message.get("event") {
         return Some(Message::Event(event.as_str()?.to_owned()));
@@ -51,17 +54,38 @@ mod tests {
     fn each_kind_of_message_is_understood() {
         let greeting = r#"{"QMP": {"version": {"qemu": {"micro": 13, "minor": 0, "major": 10},
             "package": "Debian"}, "capabilities": ["oob"]}}"#;
-        assert_eq!(parse(greeting), Some(Message::Greeting { major: 10, minor: 0 }));
+        assert_eq!(
+            parse(greeting),
+            Some(Message::Greeting {
+                major: 10,
+                minor: 0
+            })
+        );
         let event = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "RESET", "data": {"guest": true}}"#;
         assert_eq!(parse(event), Some(Message::Event("RESET".to_owned())));
         let refused = r#"{"error": {"class": "GenericError", "desc": "no such device"}}"#;
-        assert_eq!(parse(refused), Some(Message::Refused("no such device".to_owned())));
-        assert_eq!(parse(r#"{"return": {"a": 1}}"#), Some(Message::Return(json!({ "a": 1 }))));
+        assert_eq!(
+            parse(refused),
+            Some(Message::Refused("no such device".to_owned()))
+        );
+        assert_eq!(
+            parse(r#"{"return": {"a": 1}}"#),
+            Some(Message::Return(json!({ "a": 1 })))
+        );
     }
 
     #[test]
     fn other_lines_are_not_taken_for_messages() {
-        for line in ["", "{}", "[]", "OK", r#"{"QMP": {}}"#, r#"{"event": 3}"#, r#"{"error": "x"}"#, r#"{"return""#] {
+        for line in [
+            "",
+            "{}",
+            "[]",
+            "OK",
+            r#"{"QMP": {}}"#,
+            r#"{"event": 3}"#,
+            r#"{"error": "x"}"#,
+            r#"{"return""#,
+        ] {
             assert_eq!(parse(line), None, "{line}");
         }
     }
@@ -70,6 +94,9 @@ mod tests {
     fn a_command_is_one_line() {
         assert_eq!(command("cont", &Value::Null), "{\"execute\":\"cont\"}\n");
         let line = command("qom-list", &json!({ "path": "/machine" }));
-        assert_eq!(line, "{\"arguments\":{\"path\":\"/machine\"},\"execute\":\"qom-list\"}\n");
+        assert_eq!(
+            line,
+            "{\"arguments\":{\"path\":\"/machine\"},\"execute\":\"qom-list\"}\n"
+        );
     }
 }

@@ -26,7 +26,10 @@ pub(super) fn parse(line: &str) -> Option<Line> {
                 "lower" => false,
                 _ => return None,
             };
-            Line::Output { number: words.next()?.parse().ok()?, high }
+            Line::Output {
+                number: words.next()?.parse().ok()?,
+                high,
+            }
         }
         _ => return None,
     };
@@ -40,7 +43,10 @@ pub(super) fn intercept_outputs(device: &str) -> String {
 
 /// Drives an unnamed input of the device.
 pub(super) fn set_input(device: &str, number: u32, high: bool) -> String {
-    format!("set_irq_in {device} unnamed-gpio-in {number} {}\n", u8::from(high))
+    format!(
+        "set_irq_in {device} unnamed-gpio-in {number} {}\n",
+        u8::from(high)
+    )
 }
 
 /// Asks for a word of memory: the answer says that the machine is up.
@@ -63,8 +69,20 @@ mod tests {
             ("OK 0x00000000210ffff8", Line::Done(Some(0x210f_fff8))),
             ("FAIL Unknown device", Line::Refused),
             ("ERR", Line::Refused),
-            ("IRQ raise 3", Line::Output { number: 3, high: true }),
-            ("IRQ lower 12", Line::Output { number: 12, high: false }),
+            (
+                "IRQ raise 3",
+                Line::Output {
+                    number: 3,
+                    high: true,
+                },
+            ),
+            (
+                "IRQ lower 12",
+                Line::Output {
+                    number: 12,
+                    high: false,
+                },
+            ),
         ] {
             assert_eq!(parse(line), Some(expected), "{line}");
         }
@@ -72,17 +90,32 @@ mod tests {
 
     #[test]
     fn other_lines_are_not_taken_for_the_protocol() {
-        for line in
-            ["", "OKAY", "OK 12", "OK 0xz", "IRQ", "IRQ raise", "IRQ raise x", "IRQ toggle 3", "IRQ raise 3 4", "OK 0x1 2"]
-        {
+        for line in [
+            "",
+            "OKAY",
+            "OK 12",
+            "OK 0xz",
+            "IRQ",
+            "IRQ raise",
+            "IRQ raise x",
+            "IRQ toggle 3",
+            "IRQ raise 3 4",
+            "OK 0x1 2",
+        ] {
             assert_eq!(parse(line), None, "{line}");
         }
     }
 
     #[test]
     fn commands_are_written_as_qemu_reads_them() {
-        assert_eq!(intercept_outputs("/machine/x"), "irq_intercept_out /machine/x\n");
-        assert_eq!(set_input("/machine/armv7m", 7, true), "set_irq_in /machine/armv7m unnamed-gpio-in 7 1\n");
+        assert_eq!(
+            intercept_outputs("/machine/x"),
+            "irq_intercept_out /machine/x\n"
+        );
+        assert_eq!(
+            set_input("/machine/armv7m", 7, true),
+            "set_irq_in /machine/armv7m unnamed-gpio-in 7 1\n"
+        );
         assert_eq!(read_word(0x2100_0000), "readl 0x21000000\n");
     }
 }

@@ -60,15 +60,22 @@ impl Core {
         match (self, signal) {
             (Self::Held, Signal::ResetReleased) => (Self::Starting, vec![Action::Spawn]),
             (Self::Starting, Signal::CoreAnswered) => (Self::Running, vec![Action::Running(true)]),
-            (Self::Starting | Self::Running, Signal::CoreExited) => {
-                (Self::Dead, vec![Action::Fault(true), Action::Running(false)])
-            }
+            (Self::Starting | Self::Running, Signal::CoreExited) => (
+                Self::Dead,
+                vec![Action::Fault(true), Action::Running(false)],
+            ),
             (Self::Starting | Self::Running, Signal::ResetAsserted | Signal::BoardReset) => {
                 (Self::Held, [&[Action::Kill][..], &lower].concat())
             }
-            (Self::Dead | Self::Held, Signal::ResetAsserted | Signal::BoardReset) => (Self::Held, lower.to_vec()),
-            (Self::Starting | Self::Running, Signal::LinuxRang(times)) => (self, vec![Action::Ring(times)]),
-            (Self::Dead | Self::Held, Signal::LinuxRang(times)) => (self, vec![Action::Drop(times)]),
+            (Self::Dead | Self::Held, Signal::ResetAsserted | Signal::BoardReset) => {
+                (Self::Held, lower.to_vec())
+            }
+            (Self::Starting | Self::Running, Signal::LinuxRang(times)) => {
+                (self, vec![Action::Ring(times)])
+            }
+            (Self::Dead | Self::Held, Signal::LinuxRang(times)) => {
+                (self, vec![Action::Drop(times)])
+            }
             (Self::Dead | Self::Starting | Self::Running, Signal::ResetReleased)
             | (Self::Dead | Self::Held | Self::Running, Signal::CoreAnswered)
             | (Self::Dead | Self::Held, Signal::CoreExited) => (self, Vec::new()),
@@ -94,40 +101,85 @@ mod tests {
     const DIED: &[Action] = &[Action::Fault(true), Action::Running(false)];
 
     const fn row(from: Core, signal: Signal, to: Core, actions: &'static [Action]) -> Row {
-        Row { from, signal, to, actions }
+        Row {
+            from,
+            signal,
+            to,
+            actions,
+        }
     }
 
     const TABLE: [Row; 24] = [
         row(Core::Dead, Signal::BoardReset, Core::Held, LOWER),
         row(Core::Dead, Signal::CoreAnswered, Core::Dead, &[]),
         row(Core::Dead, Signal::CoreExited, Core::Dead, &[]),
-        row(Core::Dead, Signal::LinuxRang(3), Core::Dead, &[Action::Drop(3)]),
+        row(
+            Core::Dead,
+            Signal::LinuxRang(3),
+            Core::Dead,
+            &[Action::Drop(3)],
+        ),
         row(Core::Dead, Signal::ResetAsserted, Core::Held, LOWER),
         row(Core::Dead, Signal::ResetReleased, Core::Dead, &[]),
         row(Core::Held, Signal::BoardReset, Core::Held, LOWER),
         row(Core::Held, Signal::CoreAnswered, Core::Held, &[]),
         row(Core::Held, Signal::CoreExited, Core::Held, &[]),
-        row(Core::Held, Signal::LinuxRang(3), Core::Held, &[Action::Drop(3)]),
+        row(
+            Core::Held,
+            Signal::LinuxRang(3),
+            Core::Held,
+            &[Action::Drop(3)],
+        ),
         row(Core::Held, Signal::ResetAsserted, Core::Held, LOWER),
-        row(Core::Held, Signal::ResetReleased, Core::Starting, &[Action::Spawn]),
+        row(
+            Core::Held,
+            Signal::ResetReleased,
+            Core::Starting,
+            &[Action::Spawn],
+        ),
         row(Core::Running, Signal::BoardReset, Core::Held, STOP),
         row(Core::Running, Signal::CoreAnswered, Core::Running, &[]),
         row(Core::Running, Signal::CoreExited, Core::Dead, DIED),
-        row(Core::Running, Signal::LinuxRang(3), Core::Running, &[Action::Ring(3)]),
+        row(
+            Core::Running,
+            Signal::LinuxRang(3),
+            Core::Running,
+            &[Action::Ring(3)],
+        ),
         row(Core::Running, Signal::ResetAsserted, Core::Held, STOP),
         row(Core::Running, Signal::ResetReleased, Core::Running, &[]),
         row(Core::Starting, Signal::BoardReset, Core::Held, STOP),
-        row(Core::Starting, Signal::CoreAnswered, Core::Running, &[Action::Running(true)]),
+        row(
+            Core::Starting,
+            Signal::CoreAnswered,
+            Core::Running,
+            &[Action::Running(true)],
+        ),
         row(Core::Starting, Signal::CoreExited, Core::Dead, DIED),
-        row(Core::Starting, Signal::LinuxRang(3), Core::Starting, &[Action::Ring(3)]),
+        row(
+            Core::Starting,
+            Signal::LinuxRang(3),
+            Core::Starting,
+            &[Action::Ring(3)],
+        ),
         row(Core::Starting, Signal::ResetAsserted, Core::Held, STOP),
         row(Core::Starting, Signal::ResetReleased, Core::Starting, &[]),
     ];
 
     #[test]
     fn every_signal_in_every_state_does_what_the_table_says() {
-        for Row { from, signal, to, actions } in TABLE {
-            assert_eq!(from.after(signal), (to, actions.to_vec()), "{from:?} {signal:?}");
+        for Row {
+            from,
+            signal,
+            to,
+            actions,
+        } in TABLE
+        {
+            assert_eq!(
+                from.after(signal),
+                (to, actions.to_vec()),
+                "{from:?} {signal:?}"
+            );
         }
     }
 
@@ -168,7 +220,11 @@ mod tests {
                     }
                 }
                 core = next;
-                assert_eq!(alive, matches!(core, Core::Starting | Core::Running), "{word}");
+                assert_eq!(
+                    alive,
+                    matches!(core, Core::Starting | Core::Running),
+                    "{word}"
+                );
             }
         }
     }

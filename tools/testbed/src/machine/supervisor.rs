@@ -31,7 +31,11 @@ pub(super) enum Request {
     /// End B by this signal, as a crash would.
     Crash,
     /// Ask A's monitor.
-    Monitor { name: &'static str, arguments: Value, answer: Sender<Result<Value, String>> },
+    Monitor {
+        name: &'static str,
+        arguments: Value,
+        answer: Sender<Result<Value, String>>,
+    },
     /// Stop everything.
     Stop,
     /// Copy Linux' console to this stream from now on.
@@ -54,7 +58,10 @@ pub(super) struct Refused {
 
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {
-        Self { fault, words: String::new() }
+        Self {
+            fault,
+            words: String::new(),
+        }
     }
 }
 
@@ -112,11 +119,16 @@ impl Supervisor {
         let (doorbell, doorbell_end) = Channel::pair()?;
         let (mut monitor, monitor_end) = Channel::pair()?;
         let (mut qtest, qtest_end) = Channel::pair()?;
-        let ends =
-            BoardEnds { console: console_end, doorbell: doorbell_end, monitor: monitor_end, qtest: qtest_end };
+        let ends = BoardEnds {
+            console: console_end,
+            doorbell: doorbell_end,
+            monitor: monitor_end,
+            qtest: qtest_end,
+        };
         let command = qemu::board(&config, &ends)?;
         let errors = create(&config, "qemu.err")?;
-        let board = Process::spawn(command, ends.into_inherited(), &errors).doing("start qemu-system-aarch64")?;
+        let board = Process::spawn(command, ends.into_inherited(), &errors)
+            .doing("start qemu-system-aarch64")?;
         config.panic_at(PanicPoint::BoardSpawned);
 
         greet(&mut monitor)?;
@@ -133,7 +145,10 @@ impl Supervisor {
         ask(&mut monitor, "cont", &Value::Null)?;
         config.panic_at(PanicPoint::BoardRunning);
 
-        let started = Started { memory: memory.try_clone()?, board_id: board.id() };
+        let started = Started {
+            memory: memory.try_clone()?,
+            board_id: board.id(),
+        };
         let mut supervisor = Self {
             config,
             journal,
@@ -189,8 +204,17 @@ impl Supervisor {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
         };
-        let ports = [&self.console.port, &self.doorbell.port, &self.monitor.port, &self.qtest.port, &self.wake];
-        let core_ports = self.core_process.iter().flat_map(|core| [&core.uart.port, &core.qtest.port]);
+        let ports = [
+            &self.console.port,
+            &self.doorbell.port,
+            &self.monitor.port,
+            &self.qtest.port,
+            &self.wake,
+        ];
+        let core_ports = self
+            .core_process
+            .iter()
+            .flat_map(|core| [&core.uart.port, &core.qtest.port]);
         let mut waits: Vec<PollFd<'_>> = ports
             .into_iter()
             .chain(core_ports)
@@ -217,8 +241,16 @@ impl Supervisor {
                         let _ = core.process.signal(ProcessSignal::SEGV);
                     }
                 }
-                Ok(Request::Monitor { name, arguments, answer }) => {
-                    if self.monitor.port.send(qmp::command(name, &arguments).as_bytes()) {
+                Ok(Request::Monitor {
+                    name,
+                    arguments,
+                    answer,
+                }) => {
+                    if self
+                        .monitor
+                        .port
+                        .send(qmp::command(name, &arguments).as_bytes())
+                    {
                         self.answers.push_back(answer);
                     }
                 }
@@ -235,7 +267,12 @@ impl Supervisor {
     }
 
     fn serve_board(&mut self) {
-        for port in [&mut self.console.port, &mut self.doorbell.port, &mut self.monitor.port, &mut self.qtest.port] {
+        for port in [
+            &mut self.console.port,
+            &mut self.doorbell.port,
+            &mut self.monitor.port,
+            &mut self.qtest.port,
+        ] {
             port.flush();
         }
         if let Some(tap) = &mut self.tap {
@@ -251,7 +288,10 @@ impl Supervisor {
         self.qtest.receive();
         for line in take_lines(&mut self.qtest.buffer) {
             if let Some(qtest::Line::Output { number, high }) = qtest::parse(&line) {
-                self.say(format_args!("line {number} of the secure world {}", if high { "high" } else { "low" }));
+                self.say(format_args!(
+                    "line {number} of the secure world {}",
+                    if high { "high" } else { "low" }
+                ));
                 match (number, high) {
                     (LINE_RESET, true) => self.signal(Signal::ResetReleased),
                     (LINE_RESET, false) => self.signal(Signal::ResetAsserted),
@@ -271,7 +311,9 @@ impl Supervisor {
     }
 
     fn serve_core(&mut self) {
-        let Some(core) = &mut self.core_process else { return };
+        let Some(core) = &mut self.core_process else {
+            return;
+        };
         // Looked at first: whatever a dead core wrote is then read below.
         let exited = has_ended(&core.process);
         core.qtest.port.flush();
@@ -315,7 +357,9 @@ impl Supervisor {
             self.console.buffer.clear();
         }
         self.journal.change(|state| {
-            state.lines.extend(lines.into_iter().map(|text| Line { at, text }));
+            state
+                .lines
+                .extend(lines.into_iter().map(|text| Line { at, text }));
             state.partial = partial;
         });
     }
@@ -349,7 +393,8 @@ impl Supervisor {
         }
         self.core = core;
         let id = self.core_process.as_ref().map(|core| core.process.id());
-        self.journal.change(|state| (state.core, state.core_id) = (core, id));
+        self.journal
+            .change(|state| (state.core, state.core_id) = (core, id));
         if matches!(signal, Signal::ResetAsserted) {
             self.note(Happening::CoreHeld);
         }
@@ -357,7 +402,9 @@ impl Supervisor {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Drop(times) => self.journal.change(|state| state.rings.dropped += times as u64),
+            Action::Drop(times) => self
+                .journal
+                .change(|state| state.rings.dropped += times as u64),
             Action::Fault(high) => {
                 if high {
                     self.bury_core();
@@ -395,12 +442,23 @@ impl Supervisor {
         let released = Instant::now();
         let (uart, uart_end) = Channel::pair()?;
         let (mut qtest, qtest_end) = Channel::pair()?;
-        let ends = CoreEnds { uart: uart_end, qtest: qtest_end };
+        let ends = CoreEnds {
+            uart: uart_end,
+            qtest: qtest_end,
+        };
         let command = qemu::core(&self.config, &self.memory, &ends);
         let process = Process::spawn(command, ends.into_inherited(), &self.logs.core_errors)
             .doing("start qemu-system-arm")?;
-        qtest.port.send(qtest::read_word(CORE_BOOT_ADDRESS).as_bytes());
-        Ok(CoreProcess { process, uart, qtest, released, answered: false })
+        qtest
+            .port
+            .send(qtest::read_word(CORE_BOOT_ADDRESS).as_bytes());
+        Ok(CoreProcess {
+            process,
+            uart,
+            qtest,
+            released,
+            answered: false,
+        })
     }
 
     /// The core ended by itself: collect it.
@@ -413,14 +471,18 @@ impl Supervisor {
     }
 
     fn ring_core(&mut self, times: usize) {
-        let Some(core) = &mut self.core_process else { return };
+        let Some(core) = &mut self.core_process else {
+            return;
+        };
         let pulse = [
             qtest::set_input(CORE_INTERRUPTS, DOORBELL_INTERRUPT, true),
             qtest::set_input(CORE_INTERRUPTS, DOORBELL_INTERRUPT, false),
         ]
         .concat();
         // An interrupt line holds one pending ring, so losing some of very many changes nothing.
-        let rung = (0..times).take_while(|_| core.qtest.port.send(pulse.as_bytes())).count();
+        let rung = (0..times)
+            .take_while(|_| core.qtest.port.send(pulse.as_bytes()))
+            .count();
         self.journal.change(|state| {
             state.rings.to_core += rung as u64;
             state.rings.dropped += (times - rung) as u64;
@@ -439,12 +501,16 @@ impl Supervisor {
 
     /// Drives a line back to the secure world.
     fn drive(&mut self, number: u32, high: bool) {
-        let _ = self.qtest.port.send(qtest::set_input(&self.lines, number, high).as_bytes());
+        let _ = self
+            .qtest
+            .port
+            .send(qtest::set_input(&self.lines, number, high).as_bytes());
     }
 
     fn note(&self, what: Happening) {
         let at = self.journal.now();
-        self.journal.change(|state| state.events.push(Event { at, what }));
+        self.journal
+            .change(|state| state.events.push(Event { at, what }));
     }
 
     fn say(&mut self, what: impl Display) {
@@ -462,14 +528,22 @@ impl Supervisor {
             self.logs.linux(at, &rest);
         }
         self.note(Happening::Ended(ended));
-        self.journal.change(|state| (state.ended, state.core, state.core_id) = (Some(ended), Core::Held, None));
+        self.journal.change(|state| {
+            (state.ended, state.core, state.core_id) = (Some(ended), Core::Held, None)
+        });
     }
 }
 
 impl Channel {
     fn pair() -> Result<(Self, OwnedFd), Fault> {
         let (port, end) = Port::pair()?;
-        Ok((Self { port, buffer: Vec::new() }, end))
+        Ok((
+            Self {
+                port,
+                buffer: Vec::new(),
+            },
+            end,
+        ))
     }
 
     fn receive(&mut self) {
@@ -488,8 +562,14 @@ impl Channel {
             if !self.port.is_open() || left.is_zero() {
                 return Err(Fault::Protocol { channel: name });
             }
-            let time = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-            let _ = poll(&mut [PollFd::new(&self.port, self.port.interest())], Some(&time));
+            let time = Timespec {
+                tv_sec: 0,
+                tv_nsec: 100_000_000,
+            };
+            let _ = poll(
+                &mut [PollFd::new(&self.port, self.port.interest())],
+                Some(&time),
+            );
             self.port.flush();
             self.receive();
         }
@@ -509,7 +589,12 @@ impl Logs {
     // A full disk must not end the run: what is judged is in memory.
 
     fn core(&mut self, at: Duration, rung: &[u8]) {
-        let _ = writeln!(self.core, "[{:8.3}] rang {}", at.as_secs_f64(), rung.escape_ascii());
+        let _ = writeln!(
+            self.core,
+            "[{:8.3}] rang {}",
+            at.as_secs_f64(),
+            rung.escape_ascii()
+        );
     }
 
     fn linux(&mut self, at: Duration, line: &str) {
@@ -542,16 +627,33 @@ fn create(config: &Config, name: &str) -> Result<File, Fault> {
 }
 
 fn has_ended(process: &Process) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(
+        &mut [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)],
+        Some(&now),
+    )
+    .is_ok_and(|ready| ready > 0)
 }
 
 fn greet(monitor: &mut Channel) -> Result<(), Refused> {
     let line = monitor.next_line(MONITOR)?;
     match qmp::parse(&line) {
-        Some(qmp::Message::Greeting { major: 10, minor: 0 }) => {}
-        Some(qmp::Message::Greeting { major, minor }) => return Err(Fault::QemuVersion { major, minor }.into()),
-        _ => return Err(Refused { fault: Fault::Protocol { channel: MONITOR }, words: line }),
+        Some(qmp::Message::Greeting {
+            major: 10,
+            minor: 0,
+        }) => {}
+        Some(qmp::Message::Greeting { major, minor }) => {
+            return Err(Fault::QemuVersion { major, minor }.into());
+        }
+        _ => {
+            return Err(Refused {
+                fault: Fault::Protocol { channel: MONITOR },
+                words: line,
+            });
+        }
     }
     ask(monitor, "qmp_capabilities", &Value::Null).map(|_| ())
 }
@@ -563,10 +665,18 @@ fn ask(monitor: &mut Channel, name: &str, arguments: &Value) -> Result<Value, Re
         match qmp::parse(&line) {
             Some(qmp::Message::Return(value)) => return Ok(value),
             Some(qmp::Message::Refused(words)) => {
-                return Err(Refused { fault: Fault::QmpRefused, words: format!("{name}: {words}") });
+                return Err(Refused {
+                    fault: Fault::QmpRefused,
+                    words: format!("{name}: {words}"),
+                });
             }
             Some(qmp::Message::Event(_) | qmp::Message::Greeting { .. }) => {}
-            None => return Err(Refused { fault: Fault::Protocol { channel: MONITOR }, words: line }),
+            None => {
+                return Err(Refused {
+                    fault: Fault::Protocol { channel: MONITOR },
+                    words: line,
+                });
+            }
         }
     }
 }
@@ -590,7 +700,10 @@ fn intercept(qtest: &mut Channel, device: &str) -> Result<(), Refused> {
     let line = qtest.next_line(QTEST)?;
     match qtest::parse(&line) {
         Some(qtest::Line::Done(None)) => Ok(()),
-        _ => Err(Refused { fault: Fault::Protocol { channel: QTEST }, words: line }),
+        _ => Err(Refused {
+            fault: Fault::Protocol { channel: QTEST },
+            words: line,
+        }),
     }
 }
 

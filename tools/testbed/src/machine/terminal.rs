@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_default;
@@ -39,7 +40,7 @@ pub(super) fn join(machine: &Machine) -> Result<(), Fault> {
             PollFd::new(&signals.arrived, PollFlags::IN),
             PollFd::new(&input, PollFlags::IN),
         ];
-        poll(&mut waits, None).doing("wait for the terminal")?;
+        retry_on_intr(|| poll(&mut waits, None)).doing("wait for the terminal")?;
         let [from_console, from_signals, from_input] = waits.map(|wait| !wait.revents().is_empty());
         if from_signals {
             return Ok(());
@@ -49,11 +50,14 @@ pub(super) fn join(machine: &Machine) -> Result<(), Fault> {
             if length == 0 {
                 return Ok(());
             }
-            stdout().write_all(&buffer[..length]).doing("write to the terminal")?;
+            stdout()
+                .write_all(&buffer[..length])
+                .doing("write to the terminal")?;
             stdout().flush().doing("write to the terminal")?;
         }
         if from_input {
-            let length = rustix::io::read(&input, &mut buffer).doing("read the terminal")?;
+            let length = retry_on_intr(|| rustix::io::read(&input, &mut buffer))
+                .doing("read the terminal")?;
             let typed = &buffer[..length];
             let leave = typed.iter().position(|byte| *byte == LEAVE);
             let kept = &typed[..leave.unwrap_or(length)];
@@ -83,7 +87,10 @@ impl Raw {
         let mut raw = before.clone();
         raw.make_raw();
         tcsetattr(&input, OptionalActions::Now, &raw).doing("set the terminal's modes")?;
-        let terminal = input.as_fd().try_clone_to_owned().doing("duplicate the terminal's descriptor")?;
+        let terminal = input
+            .as_fd()
+            .try_clone_to_owned()
+            .doing("duplicate the terminal's descriptor")?;
         Ok(Self(Some((terminal, before))))
     }
 }
