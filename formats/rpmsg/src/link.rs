@@ -67,8 +67,8 @@ pub struct RxBuffer {
 impl<M: SharedMemory, const N: usize> Link<M, DriverQueue<N>> {
     /// Writes both rings empty, and offers a buffer of `buffer_size` bytes for each descriptor of ring 0.
     ///
-    /// Only while the device leaves the rings alone (rpmsg-lifecycle.md, L5). The device is kicked for the offered buffers by the
-    /// next [`Link::flush`]. `generation` marks the handles of this attachment.
+    /// Only while the device leaves the rings alone (rpmsg-lifecycle.md, L5), which learns of them by [`crate::DriverLife::ready`]
+    /// and the kick after it. `generation` marks the handles of this attachment.
     pub fn attach(
         memory: M,
         layout: LinkLayout,
@@ -97,6 +97,7 @@ impl<M: SharedMemory, const N: usize> Link<M, DriverQueue<N>> {
         let mut transmit =
             DriverQueue::start(&memory, Ring::ToDevice, &layout, buffer_size, quirks)?;
         receive.offer_all(&memory)?;
+        receive.publish(&memory);
         // Returned transmit buffers are collected when needed; nobody has to wake us for them.
         transmit.wake(&memory, false)?;
         Ok(Self {
