@@ -78,11 +78,6 @@ impl Segment {
     pub fn end(&self) -> u64 {
         self.address.saturating_add(self.memory_size)
     }
-
-    /// Whether `address` lies inside.
-    pub fn contains(&self, address: u64) -> bool {
-        (self.address..self.end()).contains(&address)
-    }
 }
 
 /// The section `.resource_table`.

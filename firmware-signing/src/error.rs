@@ -11,6 +11,9 @@ pub enum Error {
     /// The input is a bundle already.
     #[error("already signed")]
     AlreadySigned,
+    /// The bundle breaks a rule of its format.
+    #[error(transparent)]
+    Bundle(#[from] firmware_bundle::Error),
     /// A certificate's validity has ended.
     #[error("the certificate expired on {not_after} (judged at {at})")]
     CertificateExpired {
@@ -22,6 +25,9 @@ pub enum Error {
     /// A certificate is not PEM or DER, or not X.509 version 3.
     #[error("not a readable certificate")]
     CertificateMalformed,
+    /// No certificate was given.
+    #[error("no certificate for the key")]
+    CertificateMissing,
     /// A name, date or number cannot be put into a certificate.
     #[error("the certificate cannot be encoded")]
     CertificateNotEncodable,
@@ -33,6 +39,9 @@ pub enum Error {
         /// The moment asked about.
         at: Date,
     },
+    /// A certificate or its chain breaks a rule of the profile.
+    #[error(transparent)]
+    Chain(#[from] certificate_chain::Error),
     /// The image is for another processor than the core.
     #[error("the image is for {image}, core {core} is {architecture}", image = image.name(), architecture = crate::place::name_of(*architecture))]
     CoreArchitecture {
@@ -43,6 +52,9 @@ pub enum Error {
         /// What the platform file says.
         architecture: platform::Architecture,
     },
+    /// No core was named.
+    #[error("no core named")]
+    CoreMissing,
     /// The platform has no such core.
     #[error("the platform has no core of this id or name; it has {count}")]
     CoreUnknown {
@@ -52,6 +64,17 @@ pub enum Error {
     /// A date is not written as `2026-11-20`, `2026-11-20T12:00:00Z` or `never`.
     #[error("not a date")]
     DateMalformed,
+    /// The bytes of a segment are not those that were signed.
+    #[error("segment {segment}: the bytes at {offset:#x} are not those that were signed")]
+    DigestOfChunk {
+        /// Its place in the manifest.
+        segment: u8,
+        /// Where the chunk begins in the file.
+        offset: u64,
+    },
+    /// A byte outside the segments is not what was signed.
+    #[error("a byte that is not loaded (headers, symbols) is not what was signed")]
+    DigestOfRest,
     /// The ELF is for a big-endian processor.
     #[error("a big-endian ELF; only little-endian cores are supported")]
     ElfBigEndian,
@@ -191,9 +214,27 @@ pub enum Error {
         /// `e_entry` without the Thumb bit.
         entry: u64,
     },
+    /// The operating system refused a file.
+    #[error("{kind}")]
+    File {
+        /// What it said.
+        kind: std::io::ErrorKind,
+    },
     /// A file without bytes.
     #[error("an empty file")]
     InputEmpty,
+    /// The input is longer than any valid one.
+    #[error("more than {limit} bytes")]
+    InputTooLarge {
+        /// The most that are read.
+        limit: u64,
+    },
+    /// Only the public half of a key is needed, and the file with it is encrypted.
+    #[error("the key is encrypted")]
+    KeyEncrypted,
+    /// A private key would be overwritten.
+    #[error("a file of this name exists, and keys are never overwritten")]
+    KeyExists,
     /// "Proc-Type: 4,ENCRYPTED": OpenSSL's old encryption, with a weak key derivation.
     #[error("the key is encrypted in OpenSSL's old way")]
     KeyLegacyEncryption,
@@ -227,15 +268,50 @@ pub enum Error {
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers")]
     NoRandomness,
+    /// `verify` without a root.
+    #[error(
+        "integrity only: every byte is what its manifest says, but nothing is known about who signed it"
+    )]
+    NoTrustAnchor,
     /// Something else than ELF.
     #[error("not an ELF file")]
     NotElf,
+    /// Not an even number of hexadecimal digits.
+    #[error("not hexadecimal")]
+    NotHexadecimal,
+    /// Not a UUID as people write it.
+    #[error("not a UUID")]
+    NotUuid,
     /// A core with a fixed boot address finds no segment there.
-    #[error("no segment begins at the core's boot address {address:#x}")]
+    #[error("no executable segment begins at the core's boot address {address:#x}")]
     NothingAtBootAddress {
         /// The boot address.
         address: u64,
     },
+    /// An output exists.
+    #[error("the output exists")]
+    OutputExists,
+    /// The output would replace the input.
+    #[error("the output is the input")]
+    OutputIsInput,
+    /// The key is encrypted, and nobody said with what.
+    #[error("a passphrase is needed, and there is no terminal to ask for it")]
+    PassphraseNeeded,
+    /// What was typed twice differs, or is empty.
+    #[error("the passphrase is empty, or differs from its repetition")]
+    PassphraseUnusable,
+    /// The platform file breaks a rule.
+    #[error("the platform file breaks a rule: {0}")]
+    Platform(#[from] platform::Error),
+    /// The platform file is not TOML, or lacks something.
+    #[error("not a platform file")]
+    PlatformMalformed,
+    /// A device would refuse the bundle.
+    #[error(transparent)]
+    Refused(admission::Refusal),
+    /// The resource table breaks a rule.
+    #[error("resource table: {0}")]
+    ResourceTable(#[from] resource_table::Error),
     /// The resource table has company on its page.
     #[error(
         "the resource table at {address:#x} is not alone on its page: segment {segment} has {from:#x}..{to:#x}"
@@ -260,29 +336,9 @@ pub enum Error {
         /// Device address of the table page.
         page: u64,
     },
-    /// A device class which the issuer may not speak for.
-    #[error("device class {} is outside the issuer's scope", crate::uuid(class))]
-    ScopeClassOutsideIssuer {
-        /// The device class.
-        class: [u8; 16],
-    },
-    /// A core which the issuer may not speak for.
-    #[error("core {core} is outside the issuer's scope")]
-    ScopeCoreOutsideIssuer {
-        /// The core id.
-        core: u32,
-    },
-    /// Development below release, or the other way round.
-    #[error("the role differs from the issuer's")]
-    ScopeRoleOutsideIssuer,
-    /// A ceiling above the issuer's.
-    #[error("the version ceiling {asked} is above the issuer's {issuer}")]
-    ScopeVersionOutsideIssuer {
-        /// The ceiling asked for.
-        asked: u32,
-        /// The issuer's ceiling.
-        issuer: u32,
-    },
+    /// No root was given, and none that the platform file names was found.
+    #[error("no root certificate to judge the result by")]
+    RootMissing,
     /// A segment is loaded into memory that Linux can write.
     #[error(
         "segment {segment} ({from:#x}..{to:#x}) lies in the shared window, which Linux can write"
@@ -314,9 +370,17 @@ pub enum Error {
     /// The signer answered with an error.
     #[error("the key could not sign")]
     SignerFailed,
+    /// A signature or its chain is refused.
+    #[error("signature slot {slot}: {error}")]
+    Slot {
+        /// The slot.
+        slot: u8,
+        /// Why.
+        error: certificate_chain::Error,
+    },
     /// No vector table in the file.
     #[error(
-        "no vector table at {table:#x}: the segment there has fewer than 8 bytes in the file, or is not executable"
+        "no vector table at {table:#x}: the executable segment there has fewer than 8 bytes in the file"
     )]
     VectorTableMissing {
         /// Where it should be.
@@ -342,4 +406,24 @@ pub enum Error {
         /// Its first word.
         stack: u64,
     },
+}
+
+impl From<firmware_bundle::SlotRefused<certificate_chain::Error>> for Error {
+    fn from(refused: firmware_bundle::SlotRefused<certificate_chain::Error>) -> Self {
+        Self::Slot {
+            slot: refused.slot,
+            error: refused.error,
+        }
+    }
+}
+
+impl From<admission::Refusal> for Error {
+    fn from(refusal: admission::Refusal) -> Self {
+        match refusal {
+            admission::Refusal::Bundle(error) => Self::Bundle(error),
+            admission::Refusal::Chain { slot, error } => Self::Slot { slot, error },
+            admission::Refusal::Table(error) => Self::ResourceTable(error),
+            refusal => Self::Refused(refusal),
+        }
+    }
 }

@@ -152,6 +152,21 @@ pub fn key_id(public_key: &[u8]) -> [u8; 32] {
     id
 }
 
+/// The public half from a file of it ("PUBLIC KEY") or from an unencrypted private key.
+pub fn read_public(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    use p256::pkcs8::DecodePublicKey;
+    let text = core::str::from_utf8(bytes).unwrap_or_default();
+    let public = p256::PublicKey::from_public_key_pem(text)
+        .or_else(|_| p256::PublicKey::from_public_key_der(bytes));
+    if let Ok(public) = public {
+        let der = public
+            .to_public_key_der()
+            .map_err(|_| Error::KeyMalformed)?;
+        return Ok(der.into_vec());
+    }
+    PrivateKey::read(bytes, || Err(Error::KeyEncrypted)).map(|key| key.public)
+}
+
 /// The DER of a key, by the kind of its wrapping.
 enum KeyDocument {
     Encrypted(Zeroizing<Vec<u8>>),

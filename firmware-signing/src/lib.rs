@@ -1,13 +1,23 @@
 //! Sign firmware for coprocessors: library and the CLI corewarden-sign.
 #![forbid(unsafe_code)]
 
+mod advice;
+pub mod cli;
 pub mod elf;
 mod error;
+mod failure;
+pub mod files;
+pub mod inspect;
 pub mod key;
 pub mod pki;
 pub mod place;
+pub mod sign;
+pub mod strip;
+pub mod verify;
 
 pub use error::Error;
+pub use failure::Failure;
+pub use sign::{Options, Signed, sign, sign_description};
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {

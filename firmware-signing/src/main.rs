@@ -1,3 +1,7 @@
 //! The command corewarden-sign.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    firmware_signing::cli::main(std::env::args_os())
+}

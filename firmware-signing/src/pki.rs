@@ -6,9 +6,10 @@
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use certificate_chain::{CODE_SIGNING, KEY_PURPOSE, SCOPE};
 use der::asn1::{BitString, OctetString};
 use der::oid::{AssociatedOid, ObjectIdentifier};
-use der::{DateTime, Decode, Encode, EncodePem, Enumerated, Sequence};
+use der::{DateTime, Decode, Encode, EncodePem};
 use x509_cert::builder::profile::BuilderProfile;
 use x509_cert::builder::{Builder, CertificateBuilder};
 use x509_cert::certificate::TbsCertificate;
@@ -16,7 +17,7 @@ use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages,
     SubjectKeyIdentifier,
 };
-use x509_cert::ext::{Criticality, Extension, ToExtension};
+use x509_cert::ext::{Extension, ToExtension};
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::{
@@ -24,6 +25,8 @@ use x509_cert::spki::{
     SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef,
 };
 use x509_cert::time::{Time, Validity};
+
+pub use certificate_chain::{Kind, Role, Scope};
 
 use crate::Error;
 use crate::key::{Algorithm, Signer, key_id};
@@ -37,31 +40,6 @@ pub struct Subject {
     pub not_before: Date,
     /// Last moment of validity.
     pub not_after: Date,
-}
-
-/// What a leaf may sign; a product CA's scope bounds its leaves'.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scope {
-    /// Core ids, sorted.
-    pub core_ids: Vec<u32>,
-    /// Device classes, sorted.
-    pub device_classes: Vec<[u8; 16]>,
-    /// The highest security version, inclusive.
-    pub max_security_version: u32,
-    /// Generation of the signer; a trust update can raise the lowest that is accepted.
-    pub signer_generation: u32,
-    /// For which kind of device.
-    pub role: Role,
-}
-
-/// Development devices or products.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Enumerated)]
-#[repr(u32)]
-pub enum Role {
-    /// Refused by a release TA.
-    Development = 0,
-    /// For products.
-    Release = 1,
 }
 
 /// A second in time, from year 1970 to 9999.
@@ -218,20 +196,37 @@ impl Certificate {
             .map_err(|_| Error::CertificateMalformed)
     }
 
-    /// The scope extension, if there is one that can be read.
-    pub fn scope(&self) -> Result<Option<Scope>, Error> {
-        let found = self
-            .parsed
-            .tbs_certificate()
-            .get_extension::<ScopeExtension>()
-            .map_err(|_| Error::CertificateMalformed)?;
-        Ok(found.and_then(|(_, extension)| extension.into_scope()))
+    /// Its place in a chain, by its extensions: what it would have to be, not that it keeps the profile.
+    pub fn kind(&self) -> Kind {
+        let tbs = self.parsed.tbs_certificate();
+        match tbs.get_extension::<BasicConstraints>() {
+            Ok(Some((_, constraints))) if constraints.ca => {
+                if tbs.issuer() == tbs.subject() {
+                    Kind::Root
+                } else {
+                    Kind::ProductCa
+                }
+            }
+            _ => Kind::Leaf,
+        }
+    }
+
+    /// Judges the certificate by the profile, as the TA does.
+    pub fn profile(&self) -> Result<certificate_chain::Certificate, Error> {
+        Ok(certificate_chain::Certificate::parse(
+            self.kind(),
+            &self.der,
+        )?)
     }
 }
 
-/// A root: signs itself, pinned by the TA, never sent in a bundle.
-pub fn issue_root(subject: &Subject, key: &dyn Signer) -> Result<Certificate, Error> {
-    issue(subject, key.public_key(), Kind::Root, None, key)
+/// A root: signs itself, pinned by the TA, never sent in a bundle. Without a scope it is one for development.
+pub fn issue_root(
+    subject: &Subject,
+    scope: Option<&Scope>,
+    key: &dyn Signer,
+) -> Result<Certificate, Error> {
+    issue(subject, key.public_key(), Kind::Root, scope, None, key)
 }
 
 /// A product CA below `issuer`, whose leaves cannot leave `scope`.
@@ -241,12 +236,14 @@ pub fn issue_product_ca(
     scope: &Scope,
     issuer: (&Certificate, &dyn Signer),
 ) -> Result<Certificate, Error> {
+    let (issuer, key) = issuer;
     issue(
         subject,
         public_key,
-        Kind::ProductCa(scope),
-        Some(issuer.0),
-        issuer.1,
+        Kind::ProductCa,
+        Some(scope),
+        Some(issuer),
+        key,
     )
 }
 
@@ -257,19 +254,51 @@ pub fn issue_leaf(
     scope: &Scope,
     issuer: (&Certificate, &dyn Signer),
 ) -> Result<Certificate, Error> {
+    let (issuer, key) = issuer;
     issue(
         subject,
         public_key,
-        Kind::Leaf(scope),
-        Some(issuer.0),
-        issuer.1,
+        Kind::Leaf,
+        Some(scope),
+        Some(issuer),
+        key,
     )
+}
+
+/// Puts the signer's certificate first, then its issuer, as a bundle carries them; a root among them is left out.
+pub fn order_chain(
+    public_key: &[u8],
+    certificates: &[Certificate],
+) -> Result<Vec<Certificate>, Error> {
+    let mut leaf = None;
+    for certificate in certificates {
+        if certificate.public_key()? == public_key {
+            leaf = Some(certificate);
+            break;
+        }
+    }
+    let Some(leaf) = leaf else {
+        let first = certificates.first().ok_or(Error::CertificateMissing)?;
+        return Err(Error::KeyNotOfCertificate {
+            key: key_id(public_key),
+            certificate: key_id(&first.public_key()?),
+        });
+    };
+    let mut chain = vec![leaf.clone()];
+    let issuer = leaf.parsed.tbs_certificate().issuer();
+    let found = certificates.iter().find(|certificate| {
+        certificate.kind() == Kind::ProductCa
+            && certificate.parsed.tbs_certificate().subject() == issuer
+    });
+    chain.extend(found.cloned());
+    Ok(chain)
 }
 
 fn issue(
     subject: &Subject,
     public_key: &[u8],
-    kind: Kind<'_>,
+    kind: Kind,
+    scope: Option<&Scope>,
     issuer: Option<&Certificate>,
     signer: &dyn Signer,
 ) -> Result<Certificate, Error> {
@@ -280,12 +309,16 @@ fn issue(
                 certificate: key_id(&issuer.public_key()?),
             });
         }
-        check_within(&kind, issuer)?;
+        // What the TA would refuse later is refused here.
+        if let (Some(scope), Some(parent)) = (scope, issuer.profile()?.scope()) {
+            scope.within(kind, parent)?;
+        }
     }
     let unencodable = |_| Error::CertificateNotEncodable;
     let name = Name::from_str(&subject.name).map_err(|_| Error::NameMalformed)?;
     let profile = Profile {
         kind,
+        scope,
         issuer: issuer.map_or_else(
             || name.clone(),
             |issuer| issuer.parsed.tbs_certificate().subject().clone(),
@@ -322,55 +355,17 @@ fn issue(
             &issuer_half,
         )
         .map_err(|_| Error::CertificateNotEncodable)?;
-    Ok(Certificate {
+    let certificate = Certificate {
         der: parsed.to_der().map_err(unencodable)?,
         parsed,
-    })
-}
-
-/// Refuses here what the TA would refuse later: a scope outside the issuer's.
-fn check_within(kind: &Kind<'_>, issuer: &Certificate) -> Result<(), Error> {
-    let (Kind::ProductCa(scope) | Kind::Leaf(scope)) = kind else {
-        return Ok(());
     };
-    let Some(parent) = issuer.scope()? else {
-        return Ok(());
-    };
-    if let Some(&core) = scope
-        .core_ids
-        .iter()
-        .find(|id| !parent.core_ids.contains(id))
-    {
-        return Err(Error::ScopeCoreOutsideIssuer { core });
-    }
-    if let Some(&class) = scope
-        .device_classes
-        .iter()
-        .find(|class| !parent.device_classes.contains(class))
-    {
-        return Err(Error::ScopeClassOutsideIssuer { class });
-    }
-    if scope.max_security_version > parent.max_security_version {
-        return Err(Error::ScopeVersionOutsideIssuer {
-            asked: scope.max_security_version,
-            issuer: parent.max_security_version,
-        });
-    }
-    if scope.role != parent.role {
-        return Err(Error::ScopeRoleOutsideIssuer);
-    }
-    Ok(())
-}
-
-#[derive(Clone, Copy)]
-enum Kind<'a> {
-    Root,
-    ProductCa(&'a Scope),
-    Leaf(&'a Scope),
+    certificate.profile()?;
+    Ok(certificate)
 }
 
 struct Profile<'a> {
-    kind: Kind<'a>,
+    kind: Kind,
+    scope: Option<&'a Scope>,
     issuer: Name,
     subject: Name,
 }
@@ -393,8 +388,8 @@ impl BuilderProfile for Profile<'_> {
         let mut list = Vec::new();
         let (path_length, usages) = match self.kind {
             Kind::Root => (Some(1), KeyUsages::KeyCertSign | KeyUsages::CRLSign),
-            Kind::ProductCa(_) => (Some(0), KeyUsages::KeyCertSign | KeyUsages::CRLSign),
-            Kind::Leaf(_) => (None, KeyUsages::DigitalSignature.into()),
+            Kind::ProductCa => (Some(0), KeyUsages::KeyCertSign | KeyUsages::CRLSign),
+            Kind::Leaf => (None, KeyUsages::DigitalSignature.into()),
         };
         let constraints = BasicConstraints {
             ca: path_length.is_some(),
@@ -411,13 +406,16 @@ impl BuilderProfile for Profile<'_> {
             };
             list.push(authority.to_extension(tbs.subject(), &list)?);
         }
-        if let Kind::Leaf(_) = self.kind {
+        if let Kind::Leaf = self.kind {
             let purposes = ExtendedKeyUsage(vec![KEY_PURPOSE, CODE_SIGNING]);
             list.push(extension(ExtendedKeyUsage::OID, true, &purposes)?);
         }
-        if let Kind::ProductCa(scope) | Kind::Leaf(scope) = self.kind {
-            let scope = ScopeExtension::try_from(scope)?;
-            list.push(scope.to_extension(tbs.subject(), &list)?);
+        if let Some(scope) = self.scope {
+            list.push(Extension {
+                extn_id: SCOPE,
+                critical: true,
+                extn_value: OctetString::new(scope.encode())?,
+            });
         }
         Ok(list)
     }
@@ -438,62 +436,6 @@ fn extension(
 /// A key identifier as RFC 7093 has it: the first 160 bits of a SHA-256.
 fn short_id(key: SubjectPublicKeyInfoRef<'_>) -> Result<OctetString, der::Error> {
     OctetString::new(&key_id(&key.to_der()?)[..20])
-}
-
-/// The scope as it stands in a certificate.
-#[derive(Clone, Debug, Sequence)]
-struct ScopeExtension {
-    version: u8,
-    core_ids: Vec<u32>,
-    device_classes: Vec<OctetString>,
-    max_security_version: u32,
-    signer_generation: u32,
-    role: Role,
-}
-
-impl ScopeExtension {
-    fn into_scope(self) -> Option<Scope> {
-        Some(Scope {
-            core_ids: self.core_ids,
-            device_classes: self
-                .device_classes
-                .iter()
-                .map(|class| class.as_bytes().try_into().ok())
-                .collect::<Option<_>>()?,
-            max_security_version: self.max_security_version,
-            signer_generation: self.signer_generation,
-            role: self.role,
-        })
-    }
-}
-
-impl TryFrom<&Scope> for ScopeExtension {
-    type Error = der::Error;
-
-    fn try_from(scope: &Scope) -> Result<Self, Self::Error> {
-        Ok(Self {
-            version: 1,
-            core_ids: scope.core_ids.clone(),
-            device_classes: scope
-                .device_classes
-                .iter()
-                .map(|class| OctetString::new(class.as_slice()))
-                .collect::<Result<_, _>>()?,
-            max_security_version: scope.max_security_version,
-            signer_generation: scope.signer_generation,
-            role: scope.role,
-        })
-    }
-}
-
-impl AssociatedOid for ScopeExtension {
-    const OID: ObjectIdentifier = SCOPE;
-}
-
-impl Criticality for ScopeExtension {
-    fn criticality(&self, _subject: &Name, _extensions: &[Extension]) -> bool {
-        true
-    }
 }
 
 /// Lets x509-cert's builder ask a [`Signer`] for its algorithm and public key.
@@ -526,8 +468,4 @@ impl EncodePublicKey for ShimKey {
     }
 }
 
-/// Provisional: under the enterprise number which RFC 5612 keeps for examples.
-const SCOPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.1");
-const KEY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.2");
-const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
 const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");

@@ -5,6 +5,7 @@
 
 use firmware_bundle::{Access, Segment};
 use platform::{Architecture, Core};
+use resource_table::Table;
 
 use crate::Error;
 use crate::elf::{self, Image, Machine};
@@ -138,7 +139,10 @@ fn resource_table<'a>(image: &Image<'a>, core: &Core) -> Result<Option<(u64, &'a
             });
         }
     }
-    Ok(Some((page, image.slice(&table.file))))
+    let table = Table::from_section(image.slice(&table.file))?;
+    // What the TA would refuse is refused here.
+    table.sanitise(core)?;
+    Ok(Some((page, table.bytes())))
 }
 
 /// Looks where the core will look first (Armv7-M B1.5.3: initial stack pointer, then reset vector).
@@ -147,7 +151,11 @@ fn vector_table(
     loaded: &[&elf::Segment],
     core: &Core,
 ) -> Result<Option<u64>, Error> {
-    let begins = |address| loaded.iter().find(|segment| segment.address == address);
+    let begins = |address| {
+        loaded
+            .iter()
+            .find(|segment| segment.address == address && segment.executable)
+    };
     if let Some(address) = core.boot_address()
         && begins(address).is_none()
     {
@@ -164,7 +172,6 @@ fn vector_table(
             entry: image.entry() & !1,
         })?;
     let words = begins(table)
-        .filter(|segment| segment.executable)
         .and_then(|segment| image.slice(&segment.file).first_chunk::<8>())
         .ok_or(Error::VectorTableMissing { table })?;
     let [a, b, c, d, e, f, g, h] = *words;
@@ -181,10 +188,12 @@ fn vector_table(
     Ok(Some(table))
 }
 
+/// Whether an instruction at `address` is among the signed bytes of an executable segment.
 fn executable_at(segments: &[&elf::Segment], address: u64) -> bool {
-    segments
-        .iter()
-        .any(|segment| segment.executable && segment.contains(address))
+    segments.iter().any(|segment| {
+        let offset = address.checked_sub(segment.address);
+        segment.executable && offset.is_some_and(|at| at < segment.file.len() as u64)
+    })
 }
 
 fn manifest_segment(segment: &elf::Segment) -> Result<Segment, Error> {

@@ -1,0 +1,164 @@
+//! For every error its exit code and what to do about it.
+
+use crate::Error;
+
+impl Error {
+    /// The exit code: 2 usage, 3 input malformed, 4 signature or digest wrong, 5 refused by chain or policy, 6 key or passphrase, 7 file
+    /// system, 8 already signed or would overwrite.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::CertificateMissing
+            | Self::CoreMissing
+            | Self::CoreUnknown { .. }
+            | Self::DateMalformed
+            | Self::NameMalformed
+            | Self::NoTrustAnchor
+            | Self::NotHexadecimal
+            | Self::NotUuid
+            | Self::RootMissing => 2,
+
+            Self::Bundle(_)
+            | Self::CertificateMalformed
+            | Self::ElfBigEndian
+            | Self::ElfClass { .. }
+            | Self::ElfHeader
+            | Self::ElfMachine { .. }
+            | Self::ElfNothingToLoad
+            | Self::ElfResourceTableEmpty { .. }
+            | Self::ElfSectionName { .. }
+            | Self::ElfSectionNames { .. }
+            | Self::ElfSectionOutside { .. }
+            | Self::ElfSegmentFileLarger { .. }
+            | Self::ElfSegmentWraps { .. }
+            | Self::ElfSegmentsOverlap { .. }
+            | Self::ElfSegmentsShareBytes { .. }
+            | Self::ElfTooManyProgramHeaders { .. }
+            | Self::ElfTruncated { .. }
+            | Self::ElfTwoResourceTables { .. }
+            | Self::ElfType { .. }
+            | Self::InputEmpty
+            | Self::InputTooLarge { .. }
+            | Self::NotElf
+            | Self::Platform(_)
+            | Self::PlatformMalformed => 3,
+
+            Self::DigestOfChunk { .. }
+            | Self::DigestOfRest
+            | Self::Slot {
+                error: certificate_chain::Error::HighS | certificate_chain::Error::Signature,
+                ..
+            } => 4,
+
+            Self::CertificateExpired { .. }
+            | Self::CertificateNotEncodable
+            | Self::CertificateNotYetValid { .. }
+            | Self::Chain(_)
+            | Self::CoreArchitecture { .. }
+            | Self::ElfSegmentWritableExecutable { .. }
+            | Self::EntryOutside { .. }
+            | Self::NothingAtBootAddress { .. }
+            | Self::Refused(_)
+            | Self::ResourceTable(_)
+            | Self::ResourceTableNotAlone { .. }
+            | Self::ResourceTablePlace { .. }
+            | Self::SegmentInSharedWindow { .. }
+            | Self::SegmentOutside { .. }
+            | Self::Slot { .. }
+            | Self::VectorTableMissing { .. }
+            | Self::VectorTableReset { .. }
+            | Self::VectorTableStack { .. } => 5,
+
+            Self::KeyEncrypted
+            | Self::KeyLegacyEncryption
+            | Self::KeyMalformed
+            | Self::KeyNotOfCertificate { .. }
+            | Self::KeyNotP256
+            | Self::KeyNotPrivate
+            | Self::KeyPassphraseWrong
+            | Self::NoRandomness
+            | Self::PassphraseNeeded
+            | Self::PassphraseUnusable
+            | Self::SignerFailed => 6,
+
+            Self::File { .. } => 7,
+
+            Self::AlreadySigned | Self::KeyExists | Self::OutputExists | Self::OutputIsInput => 8,
+        }
+    }
+
+    /// What to do about it, where that is not plain from the error.
+    pub const fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::AlreadySigned => "sign the ELF that the linker wrote",
+            Self::CertificateExpired { .. } => "issue a new one for the same key with `pki issue`",
+            Self::CertificateMissing => {
+                "give the signer's certificate and its product CA's with --cert"
+            }
+            Self::CertificateNotYetValid { .. } => "check the machine's clock",
+            Self::CoreArchitecture { .. } => "build for the core, or name another one with --core",
+            Self::CoreMissing => "name one with --core",
+            Self::CoreUnknown { .. } => "see the [[core]] entries of the platform file",
+            Self::DateMalformed => "write 2026-11-20, 2026-11-20T12:00:00Z or never",
+            Self::ElfBigEndian | Self::ElfClass { .. } | Self::ElfMachine { .. } => {
+                "build for little-endian Arm, AArch64 or RISC-V"
+            }
+            Self::ElfNothingToLoad => "link with a script that puts the code into memory",
+            Self::ElfResourceTableEmpty { .. } => {
+                "keep it as loaded data in the linker script: .resource_table : { KEEP(*(.resource_table)) } > SHARED"
+            }
+            Self::ElfSegmentWritableExecutable { .. } => {
+                "separate code and data in the linker script: one PHDRS entry with FLAGS(5), one with FLAGS(6)"
+            }
+            Self::ElfSegmentsOverlap { .. } | Self::ElfSegmentsShareBytes { .. } => {
+                "give each section its own space in the linker script, its load address (AT>) too"
+            }
+            Self::ElfTruncated { .. } | Self::ElfSectionOutside { .. } => "link or copy it again",
+            Self::ElfType { .. } => "link it as an executable (no -r, -shared or -pie)",
+            Self::EntryOutside { .. } => {
+                "name a function in .text with ENTRY(...) in the linker script"
+            }
+            Self::File { .. } => return None,
+            Self::KeyEncrypted => "give its public half: openssl pkey -in KEY -pubout",
+            Self::KeyExists => "choose another name, or remove it yourself",
+            Self::KeyLegacyEncryption => {
+                "convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW"
+            }
+            Self::KeyNotOfCertificate { .. } => "give the certificate that was issued for this key",
+            Self::KeyNotP256 => {
+                "make one with `keygen`, or openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
+            }
+            Self::NameMalformed => "write it as RFC 4514 has it: CN=...,O=...",
+            Self::NoTrustAnchor => "give the root certificate with --root",
+            Self::NotElf => "give the ELF that the linker wrote, not a .bin or .hex",
+            Self::NothingAtBootAddress { .. } | Self::VectorTableMissing { .. } => {
+                "place the vector table first: .vectors ORIGIN(CODE) : { KEEP(*(.vectors)) } in the linker script, in an executable segment"
+            }
+            Self::OutputExists => "choose another name, or say --force",
+            Self::OutputIsInput => "choose another name for the output",
+            Self::PassphraseNeeded => {
+                "give --passphrase-env, --passphrase-file or --passphrase-fd (or --no-password for a new key)"
+            }
+            Self::ResourceTableNotAlone { .. } => {
+                "give .resource_table a segment and a 4 KiB page of its own in the linker script: . = ALIGN(0x1000) before and after it"
+            }
+            Self::ResourceTablePlace { .. } => {
+                "place .resource_table there in the linker script: MEMORY { SHARED : ORIGIN = <that address>, LENGTH = 4K }"
+            }
+            Self::RootMissing => "give it with --root",
+            Self::SegmentInSharedWindow { .. } => {
+                "move it to a private region in the linker script; vrings and buffers need no section"
+            }
+            Self::SegmentOutside { .. } => {
+                "move it there in the linker script: MEMORY { ... } and, for initialised data, its load address (AT>)"
+            }
+            Self::SignerFailed => "check the key: what it made does not verify",
+            Self::VectorTableReset { .. } => {
+                "put the reset handler, as a Thumb function, into the second word"
+            }
+            Self::VectorTableStack { .. } => {
+                "put the end of the stack, in private memory, into the first word"
+            }
+            _ => return None,
+        })
+    }
+}

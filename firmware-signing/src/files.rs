@@ -1,0 +1,111 @@
+//! Reading with a limit, writing at once or not at all.
+
+use std::fs::{self, File, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::{Error, Failure};
+
+/// Who may read an output, and what happens to a file that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A private key: mode 0600, never written over another file.
+    Key,
+    /// Anything else; written over another file only where `force` says so.
+    Output {
+        /// Whether a file that is there already may be replaced.
+        force: bool,
+    },
+}
+
+/// Reads a file of at most `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    let file = File::open(path).map_err(Failure::io(path))?;
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or(0));
+    // One more than allowed: a pipe or a growing file does not tell its size beforehand.
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(Failure::io(path))?;
+    if bytes.len() as u64 > limit {
+        return Err(Failure::at(path)(Error::InputTooLarge { limit }));
+    }
+    Ok(bytes)
+}
+
+/// The same for what must not stay in memory.
+pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    read(path, limit).map(Zeroizing::new)
+}
+
+/// Refuses before any work is done what [`write`] would refuse after it.
+pub fn check_output(path: &Path, kind: Kind, inputs: &[&Path]) -> Result<(), Failure> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Ok(());
+    };
+    let canonical = fs::canonicalize(path).ok();
+    if canonical.is_some()
+        && inputs
+            .iter()
+            .any(|input| fs::canonicalize(input).ok() == canonical)
+    {
+        return Err(Failure::at(path)(Error::OutputIsInput));
+    }
+    match kind {
+        Kind::Key => Err(Failure::at(path)(Error::KeyExists)),
+        Kind::Output { force: false } if metadata.is_file() => {
+            Err(Failure::at(path)(Error::OutputExists))
+        }
+        Kind::Output { .. } => Ok(()),
+    }
+}
+
+/// Writes all `parts` one after the other: a reader finds the whole new file or what was there before.
+pub fn write(path: &Path, kind: Kind, parts: &[&[u8]]) -> Result<(), Failure> {
+    let failed = Failure::io(path);
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) && kind != Kind::Key {
+        // A pipe or a device cannot be replaced by a file.
+        let mut file = File::options().write(true).open(path).map_err(&failed)?;
+        return parts
+            .iter()
+            .try_for_each(|part| file.write_all(part))
+            .map_err(&failed);
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mode = match kind {
+        Kind::Key => 0o600,
+        Kind::Output { .. } => 0o666,
+    };
+    let mut temporary = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .map_err(&failed)?;
+    for part in parts {
+        temporary.write_all(part).map_err(&failed)?;
+    }
+    temporary.as_file().sync_all().map_err(&failed)?;
+    let persisted = match kind {
+        Kind::Output { force: true } => temporary.persist(path),
+        Kind::Key | Kind::Output { force: false } => temporary.persist_noclobber(path),
+    };
+    match persisted {
+        Ok(_) => {}
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(Failure::at(path)(match kind {
+                Kind::Key => Error::KeyExists,
+                Kind::Output { .. } => Error::OutputExists,
+            }));
+        }
+        Err(error) => return Err(failed(error.error)),
+    }
+    // The rename itself lasts only once the folder is on the disk.
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(&failed)
+}
