@@ -44,6 +44,7 @@
 #define LINE_RELEASE	3	/* out, 1: the core is out of reset */
 #define LINE_RUNNING	4	/* in, 1: the core runs */
 #define LINE_FAULT	5	/* in, 1: it died by itself since its release */
+#define LINE_ACK	6	/* in, changes: it is in reset, after each "0" on line 3 */
 
 #define LONGEST_WAIT_US	10000
 
@@ -87,6 +88,9 @@ static struct area areas[AREAS] = {
 /* The two pseudo-TAs are locked one by one by OP-TEE; this guards what they share. */
 static struct mutex lock = MUTEX_INITIALIZER;
 static vaddr_t gpio;
+/* Reset is asserted and not acknowledged; the level of LINE_ACK before it. */
+static bool stopping;
+static bool ack_before;
 static bool isolated;
 static uint32_t starts;
 #ifdef PTA_VARIANT_COUNTERS
@@ -111,9 +115,11 @@ static uint32_t core_state(void)
 	bool running = line_get(LINE_RUNNING);
 	bool fault = line_get(LINE_FAULT);
 
+	if (line_get(LINE_ACK) != ack_before)
+		stopping = false;
 	if (!line_get(LINE_RELEASE))
-		return running || fault ? COREWARDEN_PTA_STOPPING :
-					  COREWARDEN_PTA_HALTED;
+		return stopping || running || fault ? COREWARDEN_PTA_STOPPING :
+						      COREWARDEN_PTA_HALTED;
 	if (fault)
 		return COREWARDEN_PTA_CRASHED;
 	return running ? COREWARDEN_PTA_RUNNING : COREWARDEN_PTA_STARTING;
@@ -252,7 +258,15 @@ static TEE_Result stop(void)
 
 	if (halted())
 		return TEE_ERROR_BAD_STATE;
-	line_set(LINE_RELEASE, false);
+	/*
+	 * A core that is still starting runs before line 4 is up, so that line
+	 * alone does not say that it is gone.
+	 */
+	if (line_get(LINE_RELEASE)) {
+		ack_before = line_get(LINE_ACK);
+		stopping = true;
+		line_set(LINE_RELEASE, false);
+	}
 	/* Usually enough; otherwise the caller sees "stopping" and asks again. */
 	while (!halted() && !timeout_elapsed(limit))
 		;
@@ -522,7 +536,8 @@ static TEE_Result corewarden_init(void)
 	line_set(LINE_RELEASE, false);
 	io_setbits8(gpio + GPIO_DIR, BIT(LINE_RELEASE));
 	line_set(LINE_RELEASE, false);
-	io_clrbits8(gpio + GPIO_DIR, BIT(LINE_RUNNING) | BIT(LINE_FAULT));
+	io_clrbits8(gpio + GPIO_DIR,
+		    BIT(LINE_RUNNING) | BIT(LINE_FAULT) | BIT(LINE_ACK));
 	/* Private memory survives a reset of the board; the old image must not. */
 	wipe();
 	IMSG("core %d held in reset, private memory cleared", CORE_ID);

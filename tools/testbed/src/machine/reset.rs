@@ -4,6 +4,10 @@
 //! "it died by itself". "In reset" means that no process of QEMU B exists, because a new process per release is what
 //! makes QEMU forget translations of the old image. Fault goes up before running goes down, and both fall together when
 //! reset is asserted, so that the secure world, which polls, never sees a state that was not there.
+//!
+//! A released core executes before its running line is up, and a line that falls says nothing about a core that never
+//! had it up. So each assertion of reset is acknowledged when no process is left: a third line changes its level, once
+//! for each. Without that, a core stopped while it starts could write to memory that was already wiped.
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,10 @@ pub(super) enum Signal {
 /// What must be done about it, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
+    /// Change the level of the acknowledge line: no process is left.
+    Acknowledge,
+    /// Put the acknowledge line where the board's reset has put its other end: low.
+    ClearAcknowledge,
     /// Forget this many rings: nobody is there to hear them.
     Drop(usize),
     /// Drive the fault line.
@@ -56,7 +64,6 @@ pub enum Core {
 impl Core {
     /// The state after `signal`, and what leads there.
     pub(super) fn after(self, signal: Signal) -> (Self, Vec<Action>) {
-        let lower = [Action::Running(false), Action::Fault(false)];
         match (self, signal) {
             (Self::Held, Signal::ResetReleased) => (Self::Starting, vec![Action::Spawn]),
             (Self::Starting, Signal::CoreAnswered) => (Self::Running, vec![Action::Running(true)]),
@@ -64,11 +71,17 @@ impl Core {
                 Self::Dead,
                 vec![Action::Fault(true), Action::Running(false)],
             ),
-            (Self::Starting | Self::Running, Signal::ResetAsserted | Signal::BoardReset) => {
-                (Self::Held, [&[Action::Kill][..], &lower].concat())
-            }
-            (Self::Dead | Self::Held, Signal::ResetAsserted | Signal::BoardReset) => {
-                (Self::Held, lower.to_vec())
+            (_, Signal::ResetAsserted | Signal::BoardReset) => {
+                let mut actions = Vec::new();
+                if matches!(self, Self::Starting | Self::Running) {
+                    actions.push(Action::Kill);
+                }
+                actions.extend([Action::Running(false), Action::Fault(false)]);
+                actions.push(match signal {
+                    Signal::ResetAsserted => Action::Acknowledge,
+                    _ => Action::ClearAcknowledge,
+                });
+                (Self::Held, actions)
             }
             (Self::Starting | Self::Running, Signal::LinuxRang(times)) => {
                 (self, vec![Action::Ring(times)])
@@ -96,8 +109,28 @@ mod tests {
         actions: &'static [Action],
     }
 
-    const LOWER: &[Action] = &[Action::Running(false), Action::Fault(false)];
-    const STOP: &[Action] = &[Action::Kill, Action::Running(false), Action::Fault(false)];
+    const LOWER: &[Action] = &[
+        Action::Running(false),
+        Action::Fault(false),
+        Action::ClearAcknowledge,
+    ];
+    const ASSERT: &[Action] = &[
+        Action::Running(false),
+        Action::Fault(false),
+        Action::Acknowledge,
+    ];
+    const STOP: &[Action] = &[
+        Action::Kill,
+        Action::Running(false),
+        Action::Fault(false),
+        Action::Acknowledge,
+    ];
+    const KILL: &[Action] = &[
+        Action::Kill,
+        Action::Running(false),
+        Action::Fault(false),
+        Action::ClearAcknowledge,
+    ];
     const DIED: &[Action] = &[Action::Fault(true), Action::Running(false)];
 
     const fn row(from: Core, signal: Signal, to: Core, actions: &'static [Action]) -> Row {
@@ -119,7 +152,7 @@ mod tests {
             Core::Dead,
             &[Action::Drop(3)],
         ),
-        row(Core::Dead, Signal::ResetAsserted, Core::Held, LOWER),
+        row(Core::Dead, Signal::ResetAsserted, Core::Held, ASSERT),
         row(Core::Dead, Signal::ResetReleased, Core::Dead, &[]),
         row(Core::Held, Signal::BoardReset, Core::Held, LOWER),
         row(Core::Held, Signal::CoreAnswered, Core::Held, &[]),
@@ -130,14 +163,14 @@ mod tests {
             Core::Held,
             &[Action::Drop(3)],
         ),
-        row(Core::Held, Signal::ResetAsserted, Core::Held, LOWER),
+        row(Core::Held, Signal::ResetAsserted, Core::Held, ASSERT),
         row(
             Core::Held,
             Signal::ResetReleased,
             Core::Starting,
             &[Action::Spawn],
         ),
-        row(Core::Running, Signal::BoardReset, Core::Held, STOP),
+        row(Core::Running, Signal::BoardReset, Core::Held, KILL),
         row(Core::Running, Signal::CoreAnswered, Core::Running, &[]),
         row(Core::Running, Signal::CoreExited, Core::Dead, DIED),
         row(
@@ -148,7 +181,7 @@ mod tests {
         ),
         row(Core::Running, Signal::ResetAsserted, Core::Held, STOP),
         row(Core::Running, Signal::ResetReleased, Core::Running, &[]),
-        row(Core::Starting, Signal::BoardReset, Core::Held, STOP),
+        row(Core::Starting, Signal::BoardReset, Core::Held, KILL),
         row(
             Core::Starting,
             Signal::CoreAnswered,
@@ -230,12 +263,15 @@ mod tests {
     }
 
     #[test]
-    fn both_lines_are_low_whenever_reset_is_asserted() {
+    fn reset_is_acknowledged_after_everything_else() {
         for core in ALL {
-            for signal in [Signal::ResetAsserted, Signal::BoardReset] {
+            for (signal, last) in [
+                (Signal::ResetAsserted, Action::Acknowledge),
+                (Signal::BoardReset, Action::ClearAcknowledge),
+            ] {
                 let (next, actions) = core.after(signal);
                 assert_eq!(next, Core::Held);
-                assert!(actions.ends_with(&[Action::Running(false), Action::Fault(false)]));
+                assert!(actions.ends_with(&[Action::Running(false), Action::Fault(false), last]));
             }
         }
     }

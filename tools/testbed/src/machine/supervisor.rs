@@ -81,6 +81,8 @@ pub(super) struct Supervisor {
     tap: Option<Port>,
     /// QOM path of the secure PL061.
     lines: String,
+    /// Level of the acknowledge line.
+    acknowledged: bool,
     core: Core,
     core_process: Option<CoreProcess>,
 }
@@ -164,6 +166,7 @@ impl Supervisor {
             answers: VecDeque::new(),
             tap: None,
             lines,
+            acknowledged: false,
             core: Core::Held,
             core_process: None,
         };
@@ -398,10 +401,16 @@ impl Supervisor {
         if matches!(signal, Signal::ResetAsserted) {
             self.note(Happening::CoreHeld);
         }
+        if core == Core::Starting && self.core_process.is_none() {
+            // It could not be spawned: a core that is dead from the beginning.
+            self.signal(Signal::CoreExited);
+        }
     }
 
     fn act(&mut self, action: Action) {
         match action {
+            Action::Acknowledge => self.acknowledge(!self.acknowledged),
+            Action::ClearAcknowledge => self.acknowledge(false),
             Action::Drop(times) => self
                 .journal
                 .change(|state| state.rings.dropped += times as u64),
@@ -430,7 +439,6 @@ impl Supervisor {
                 self.note(Happening::CoreReleased);
                 match self.spawn_core() {
                     Ok(core) => self.core_process = Some(core),
-                    // Without a core the running line stays low: the secure world sees a start without end.
                     Err(fault) => self.say(format_args!("core not started: {fault}")),
                 }
                 self.config.panic_at(PanicPoint::CoreReleased);
@@ -497,6 +505,11 @@ impl Supervisor {
             true => state.rings.to_linux += count,
             false => state.rings.dropped += count,
         });
+    }
+
+    fn acknowledge(&mut self, level: bool) {
+        self.acknowledged = level;
+        self.drive(LINE_ACKNOWLEDGE, level);
     }
 
     /// Drives a line back to the secure world.
@@ -610,6 +623,7 @@ impl Logs {
 const LINE_RESET: u32 = 3;
 const LINE_RUNNING: u32 = 4;
 const LINE_FAULT: u32 = 5;
+const LINE_ACKNOWLEDGE: u32 = 6;
 
 const CORE_INTERRUPTS: &str = "/machine/armv7m";
 const DOORBELL_INTERRUPT: u32 = 7;
