@@ -5,8 +5,10 @@
 //! folder with the consoles. [`Machine`] is the handle: it waits for lines, types commands, and opens the back door to
 //! the memory that the two machines share.
 
+mod channel;
 mod error;
 mod journal;
+mod logs;
 mod memory;
 mod port;
 mod process;
@@ -31,10 +33,11 @@ use serde_json::Value;
 
 use crate::Qemu;
 
+use self::channel::Refused;
 use self::error::Doing;
 use self::journal::{Journal, Waited};
 use self::port::Port;
-use self::supervisor::{Refused, Request, Started, Supervisor};
+use self::supervisor::{Request, Started, Supervisor};
 
 pub use self::error::{Ended, Error, Fault};
 pub use self::journal::{Event, Happening, Line, Rings};
@@ -112,7 +115,7 @@ pub struct Machine {
     thread: Option<JoinHandle<()>>,
     memory: Memory,
     board_id: u32,
-    logs: PathBuf,
+    config: Config,
     /// The next line that no `expect` has passed.
     next: usize,
     /// Commands typed so far.
@@ -175,6 +178,7 @@ impl Machine {
         let (report, reported) = channel();
         let thread = {
             let journal = Arc::clone(&journal);
+            let config = config.clone();
             std::thread::Builder::new()
                 .name("supervisor".to_owned())
                 .spawn(move || supervise(config, journal, received, wake_port, &report))
@@ -191,7 +195,7 @@ impl Machine {
                     thread,
                     memory,
                     board_id,
-                    logs,
+                    config,
                     next: 0,
                     typed: 0,
                 })
@@ -304,7 +308,8 @@ impl Machine {
 
     /// The secure world's console so far.
     pub fn secure_console(&self) -> Result<String, Error> {
-        let bytes = fs::read(self.logs.join(qemu::SECURE_LOG)).doing("read the secure console");
+        let bytes =
+            fs::read(self.config.logs.join(qemu::SECURE_LOG)).doing("read the secure console");
         bytes
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .map_err(|fault| self.error(fault, ""))
@@ -422,9 +427,14 @@ impl Machine {
         (self.board_id, self.journal.read().core_id)
     }
 
+    /// What was started.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// The run folder.
     pub fn logs(&self) -> &std::path::Path {
-        &self.logs
+        &self.config.logs
     }
 
     fn request(&self, request: Request) -> Result<(), Error> {
@@ -462,7 +472,7 @@ impl Machine {
     }
 
     fn error(&self, fault: Fault, context: impl Into<String>) -> Error {
-        Error::new(fault, context, &self.logs)
+        Error::new(fault, context, &self.config.logs)
     }
 }
 

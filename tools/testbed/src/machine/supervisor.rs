@@ -6,20 +6,20 @@
 
 use std::collections::VecDeque;
 use std::fmt::Display;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal as ProcessSignal;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::channel::{Channel, Refused, find_lines, greet, intercept, let_run, plug_window};
 use super::error::{Doing, Ended, Fault};
 use super::journal::{Event, Happening, Journal, Line};
-use super::memory::{Memory, WINDOW_OFFSET, WINDOW_SIZE};
+use super::logs::{Logs, create};
+use super::memory::Memory;
 use super::port::{Port, take_lines};
 use super::process::Process;
 use super::qemu::{self, BoardEnds, CORE_BOOT_ADDRESS, CoreEnds};
@@ -48,21 +48,6 @@ pub(super) enum Request {
 pub(super) struct Started {
     pub(super) memory: Memory,
     pub(super) board_id: u32,
-}
-
-/// Whatever refused the start, with QEMU's words where it had any.
-pub(super) struct Refused {
-    pub(super) fault: Fault,
-    pub(super) words: String,
-}
-
-impl From<Fault> for Refused {
-    fn from(fault: Fault) -> Self {
-        Self {
-            fault,
-            words: String::new(),
-        }
-    }
 }
 
 pub(super) struct Supervisor {
@@ -95,19 +80,6 @@ struct CoreProcess {
     answered: bool,
 }
 
-/// A port, and what has arrived on it but is no whole message yet.
-struct Channel {
-    port: Port,
-    buffer: Vec<u8>,
-}
-
-struct Logs {
-    core: File,
-    core_errors: File,
-    linux: File,
-    supervisor: File,
-}
-
 impl Supervisor {
     /// Starts A, takes its memory, plugs the window in, watches the reset line and lets A run.
     pub(super) fn start(
@@ -116,7 +88,7 @@ impl Supervisor {
         requests: Receiver<Request>,
         wake: Port,
     ) -> Result<(Self, Started), Refused> {
-        let logs = Logs::create(&config)?;
+        let logs = Logs::create(&config.logs)?;
         let (console, console_end) = Channel::pair()?;
         let (doorbell, doorbell_end) = Channel::pair()?;
         let (mut monitor, monitor_end) = Channel::pair()?;
@@ -128,23 +100,17 @@ impl Supervisor {
             qtest: qtest_end,
         };
         let command = qemu::board(&config, &ends)?;
-        let errors = create(&config, "qemu.err")?;
+        let errors = create(&config.logs, "qemu.err")?;
         let board = Process::spawn(command, ends.into_inherited(), &errors)
             .doing("start qemu-system-aarch64")?;
         config.panic_at(PanicPoint::BoardSpawned);
 
         greet(&mut monitor)?;
         let memory = Memory::of_process(board.id())?;
-        let backend = json!({
-            "qom-type": "memory-backend-file", "id": "window", "size": WINDOW_SIZE, "mem-path": memory.path(),
-            "offset": WINDOW_OFFSET, "share": true,
-        });
-        ask(&mut monitor, "object-add", &backend)?;
-        let module = json!({ "driver": "pc-dimm", "id": "dimm", "memdev": "window", "addr": WINDOW_ADDRESS });
-        ask(&mut monitor, "device_add", &module)?;
+        plug_window(&mut monitor, &memory)?;
         let lines = find_lines(&mut monitor)?;
         intercept(&mut qtest, &lines)?;
-        ask(&mut monitor, "cont", &Value::Null)?;
+        let_run(&mut monitor)?;
         config.panic_at(PanicPoint::BoardRunning);
 
         let started = Started {
@@ -547,78 +513,6 @@ impl Supervisor {
     }
 }
 
-impl Channel {
-    fn pair() -> Result<(Self, OwnedFd), Fault> {
-        let (port, end) = Port::pair()?;
-        Ok((
-            Self {
-                port,
-                buffer: Vec::new(),
-            },
-            end,
-        ))
-    }
-
-    fn receive(&mut self) {
-        self.port.receive(&mut self.buffer);
-    }
-
-    /// Waits for the next whole line; only while nobody else needs the thread.
-    fn next_line(&mut self, name: &'static str) -> Result<String, Fault> {
-        let until = Instant::now() + START_LIMIT;
-        loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if !self.port.is_open() || left.is_zero() {
-                return Err(Fault::Protocol { channel: name });
-            }
-            let time = Timespec {
-                tv_sec: 0,
-                tv_nsec: 100_000_000,
-            };
-            let _ = poll(
-                &mut [PollFd::new(&self.port, self.port.interest())],
-                Some(&time),
-            );
-            self.port.flush();
-            self.receive();
-        }
-    }
-}
-
-impl Logs {
-    fn create(config: &Config) -> Result<Self, Fault> {
-        Ok(Self {
-            core: create(config, "core.log")?,
-            core_errors: create(config, "core.err")?,
-            linux: create(config, "linux.log")?,
-            supervisor: create(config, "supervisor.log")?,
-        })
-    }
-
-    // A full disk must not end the run: what is judged is in memory.
-
-    fn core(&mut self, at: Duration, rung: &[u8]) {
-        let _ = writeln!(
-            self.core,
-            "[{:8.3}] rang {}",
-            at.as_secs_f64(),
-            rung.escape_ascii()
-        );
-    }
-
-    fn linux(&mut self, at: Duration, line: &str) {
-        let _ = writeln!(self.linux, "[{:8.3}] {line}", at.as_secs_f64());
-    }
-
-    fn supervisor(&mut self, at: Duration, what: impl Display) {
-        let _ = writeln!(self.supervisor, "[{:8.3}] {what}", at.as_secs_f64());
-    }
-}
-
 /// Lines of the secure PL061: TF-A owns 0 and 1.
 const LINE_RESET: u32 = 3;
 const LINE_RUNNING: u32 = 4;
@@ -627,18 +521,8 @@ const LINE_ACKNOWLEDGE: u32 = 6;
 
 const CORE_INTERRUPTS: &str = "/machine/armv7m";
 const DOORBELL_INTERRUPT: u32 = 7;
-const WINDOW_ADDRESS: u64 = 0x8000_0000;
-const START_LIMIT: Duration = Duration::from_secs(20);
 /// A longer "line" is binary garbage; it is cut.
 const LONGEST_LINE: usize = 1 << 16;
-
-fn create(config: &Config, name: &str) -> Result<File, Fault> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(config.logs.join(name))
-        .doing("create a log in the run folder")
-}
 
 fn has_ended(process: &Process) -> bool {
     let now = Timespec {
@@ -651,76 +535,3 @@ fn has_ended(process: &Process) -> bool {
     )
     .is_ok_and(|ready| ready > 0)
 }
-
-fn greet(monitor: &mut Channel) -> Result<(), Refused> {
-    let line = monitor.next_line(MONITOR)?;
-    match qmp::parse(&line) {
-        Some(qmp::Message::Greeting {
-            major: 10,
-            minor: 0,
-        }) => {}
-        Some(qmp::Message::Greeting { major, minor }) => {
-            return Err(Fault::QemuVersion { major, minor }.into());
-        }
-        _ => {
-            return Err(Refused {
-                fault: Fault::Protocol { channel: MONITOR },
-                words: line,
-            });
-        }
-    }
-    ask(monitor, "qmp_capabilities", &Value::Null).map(|_| ())
-}
-
-fn ask(monitor: &mut Channel, name: &str, arguments: &Value) -> Result<Value, Refused> {
-    monitor.port.send(qmp::command(name, arguments).as_bytes());
-    loop {
-        let line = monitor.next_line(MONITOR)?;
-        match qmp::parse(&line) {
-            Some(qmp::Message::Return(value)) => return Ok(value),
-            Some(qmp::Message::Refused(words)) => {
-                return Err(Refused {
-                    fault: Fault::QmpRefused,
-                    words: format!("{name}: {words}"),
-                });
-            }
-            Some(qmp::Message::Event(_) | qmp::Message::Greeting { .. }) => {}
-            None => {
-                return Err(Refused {
-                    fault: Fault::Protocol { channel: MONITOR },
-                    words: line,
-                });
-            }
-        }
-    }
-}
-
-/// The secure PL061 has no fixed name: it is the last of its type.
-fn find_lines(monitor: &mut Channel) -> Result<String, Refused> {
-    let list = ask(monitor, "qom-list", &json!({ "path": UNATTACHED }))?;
-    let name = list
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|entry| entry.get("type").and_then(Value::as_str) == Some("child<pl061>"))
-        .filter_map(|entry| entry.get("name").and_then(Value::as_str))
-        .next_back()
-        .ok_or(Fault::NoResetLine)?;
-    Ok(format!("{UNATTACHED}/{name}"))
-}
-
-fn intercept(qtest: &mut Channel, device: &str) -> Result<(), Refused> {
-    qtest.port.send(qtest::intercept_outputs(device).as_bytes());
-    let line = qtest.next_line(QTEST)?;
-    match qtest::parse(&line) {
-        Some(qtest::Line::Done(None)) => Ok(()),
-        _ => Err(Refused {
-            fault: Fault::Protocol { channel: QTEST },
-            words: line,
-        }),
-    }
-}
-
-const MONITOR: &str = "monitor";
-const QTEST: &str = "qtest";
-const UNATTACHED: &str = "/machine/unattached";
