@@ -82,10 +82,12 @@ where
     required_slots(device.platform.required_slots(), || {
         verified.signers().map(|(slot, _)| slot)
     })?;
+    // The target first: "for another core" helps more than "its signer may not sign for that core".
+    target(&manifest, device)?;
     for (_, signer) in verified.signers() {
         scope(signer, &manifest, device.platform)?;
     }
-    target(&manifest, device)?;
+    floor(&manifest, device.floor)?;
     for (index, segment) in (0u8..).zip(manifest.segments()) {
         memory(index, &segment, device.core)?;
     }
@@ -145,8 +147,11 @@ fn target(manifest: &Manifest<'_>, device: &Device<'_>) -> Result<(), Refusal> {
     if !manifest.core_ids().any(|id| id == core) {
         return Err(Refusal::OtherCore { core }); // bundle-format.md 12.6
     }
+    Ok(())
+}
+
+fn floor(manifest: &Manifest<'_>, floor: u32) -> Result<(), Refusal> {
     let version = manifest.security_version();
-    let floor = device.floor;
     if version < floor {
         return Err(Refusal::VersionBelowFloor { version, floor }); // bundle-format.md 12.7
     }
