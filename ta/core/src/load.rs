@@ -215,6 +215,7 @@ impl<A: Actors> Scene<'_, A> {
     /// Passes a success on; after an error all is wiped, and the error stays the one to tell.
     fn or_wipe<T>(&mut self, result: Result<T, Reason>) -> Result<T, Reason> {
         if result.is_err() {
+            self.slot.master.clear();
             // If the wipe fails the core stays Stopping, and the next command tries again.
             let _ = self.slot.wipe(self.core, self.cast);
         }

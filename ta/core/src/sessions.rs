@@ -118,6 +118,8 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
 
     #[test]

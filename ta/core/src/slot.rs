@@ -107,7 +107,10 @@ impl<A: Actors> Slot<A> {
     /// command tries again.
     pub(crate) fn wipe(&mut self, core: &Core, cast: &mut Cast<A>) -> Result<(), Reason> {
         self.state = CoreState::Stopping;
-        self.load = None;
+        if self.load.take().is_some() {
+            // The table of what was never loaded is never published.
+            self.master.clear();
+        }
         // The record goes first: it must not outlive what it describes.
         record(core, cast, &[])?;
         cast.memory

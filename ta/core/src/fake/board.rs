@@ -118,10 +118,13 @@ impl Board {
 
     /// Lets the next `call` fail with a GlobalPlatform number.
     pub fn fail_next(&self, call: Call, number: u32) {
-        self.machine
-            .borrow_mut()
-            .failures
-            .push((call, Failure(number)));
+        self.fail_after(call, 0, number);
+    }
+
+    /// Lets one `call` fail after `good` more that do not.
+    pub fn fail_after(&self, call: Call, good: u32, number: u32) {
+        let failure = (call, good, Failure(number));
+        self.machine.borrow_mut().failures.push(failure);
     }
 
     /// Puts other memory behind the shared window.
@@ -148,6 +151,16 @@ impl Board {
             stop,
             ..Patient::default()
         });
+    }
+
+    /// From now on the core does not halt when its line is asserted, until [`Board::let_halt`].
+    pub fn keep_alive(&self, core: u32) {
+        self.core_mut(core).stubborn = true;
+    }
+
+    /// The core halts after all.
+    pub fn let_halt(&self, core: u32) {
+        self.core_mut(core).stubborn = false;
     }
 
     /// The core dies by itself.
@@ -215,12 +228,17 @@ impl Board {
     /// What every PTA command checks first.
     fn enter(&self, call: Call, id: u32) -> Result<RefMut<'_, Core>, Failure> {
         let mut machine = self.machine.borrow_mut();
-        if let Some(at) = machine
+        let due = machine
             .failures
             .iter()
-            .position(|(failing, _)| *failing == call)
-        {
-            return Err(machine.failures.remove(at).1);
+            .position(|(failing, good, _)| *failing == call && *good == 0);
+        if let Some(due) = due {
+            return Err(machine.failures.remove(due).2);
+        }
+        for (failing, good, _) in &mut machine.failures {
+            if *failing == call {
+                *good -= 1;
+            }
         }
         if !machine.cores.contains_key(&id) {
             return Err(Failure::NOT_SUPPORTED);
@@ -372,7 +390,7 @@ impl fmt::Debug for Board {
 struct Machine {
     cores: BTreeMap<u32, Core>,
     variant: Variant,
-    failures: Vec<(Call, Failure)>,
+    failures: Vec<(Call, u32, Failure)>,
 }
 
 struct Core {
@@ -381,6 +399,7 @@ struct Core {
     model: Box<dyn Model>,
     released: bool,
     crashed: bool,
+    stubborn: bool,
     isolated: bool,
     generation: u32,
     starts: u32,
@@ -411,6 +430,7 @@ impl Core {
             }),
             released: false,
             crashed: false,
+            stubborn: false,
             isolated: false,
             generation: 0,
             starts: 0,
@@ -422,9 +442,11 @@ impl Core {
     /// The PTA's view: a core that crashed stays so until its line is asserted.
     fn look(&mut self) -> LineState {
         if self.crashed {
-            LineState::Crashed
-        } else {
-            self.model.look()
+            return LineState::Crashed;
+        }
+        match self.model.look() {
+            LineState::Halted if self.stubborn => LineState::Stopping,
+            seen => seen,
         }
     }
 
