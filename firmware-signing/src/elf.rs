@@ -18,7 +18,6 @@ use crate::Error;
 pub struct Image<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) header: Header,
-    pub(crate) context: Ctx,
     pub(crate) program_headers: Vec<ProgramHeader>,
     pub(crate) sections: Vec<SectionHeader>,
     machine: Machine,
@@ -101,7 +100,6 @@ impl<'a> Image<'a> {
         let mut image = Self {
             bytes,
             header,
-            context,
             program_headers,
             sections,
             machine,
@@ -127,6 +125,11 @@ impl<'a> Image<'a> {
     /// `e_entry`; on Arm its lowest bit says Thumb.
     pub fn entry(&self) -> u64 {
         self.header.e_entry
+    }
+
+    /// ELF64 rather than ELF32.
+    pub(crate) fn is_wide(&self) -> bool {
+        matches!(self.machine, Machine::Aarch64 | Machine::Riscv64)
     }
 
     /// What is loaded, sorted by device address.

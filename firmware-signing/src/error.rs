@@ -215,10 +215,12 @@ pub enum Error {
         entry: u64,
     },
     /// The operating system refused a file.
-    #[error("{kind}")]
+    #[error("{}", os.map_or_else(|| (*kind).into(), std::io::Error::from_raw_os_error))]
     File {
         /// What it said.
         kind: std::io::ErrorKind,
+        /// Its number for that.
+        os: Option<i32>,
     },
     /// A file without bytes.
     #[error("an empty file")]

@@ -28,7 +28,12 @@ impl Failure {
 
     /// For `map_err`: the operating system refused `path`.
     pub fn io(path: &Path) -> impl Fn(std::io::Error) -> Self {
-        move |error| Self::at(path)(Error::File { kind: error.kind() })
+        move |error| {
+            Self::at(path)(Error::File {
+                kind: error.kind(),
+                os: error.raw_os_error(),
+            })
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod key;
 pub mod pki;
 pub mod place;
+pub mod sample;
 pub mod sign;
 pub mod strip;
 pub mod verify;

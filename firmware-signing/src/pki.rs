@@ -47,6 +47,12 @@ pub struct Subject {
 pub struct Date(DateTime);
 
 impl Date {
+    /// 1 January 1970.
+    pub const EPOCH: Self = match DateTime::new(1970, 1, 1, 0, 0, 0) {
+        Ok(date) => Self(date),
+        Err(_) => Self::NEVER,
+    };
+
     /// The end of the year 9999: "no expiry" in RFC 5280.
     pub const NEVER: Self = Self(DateTime::INFINITY);
 

@@ -86,7 +86,7 @@ pub fn sign_in_parts<'a>(
     let kept = if options.keep_all {
         Cow::Borrowed(elf)
     } else {
-        strip::strip(&image)?
+        strip::strip(&image)
     };
     let image = Image::parse(&kept)?;
     let cores = options
