@@ -1,0 +1,113 @@
+//! What the host itself must have: cross compiler, make, and the tools that OP-TEE's build calls.
+
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::{
+    Result,
+    process::{SYSTEM_PATH, system_command},
+};
+
+/// Debian packages that building the test bed needs and that are not installed.
+pub fn missing_packages() -> Result<Vec<&'static str>> {
+    let output = system_command("dpkg-query")
+        .args(["--show", "--showformat", "${db:Status-Abbrev} ${Package}\n"])
+        .args(PACKAGES)
+        .output()
+        .context(
+            "cannot start dpkg-query; the test bed is made of Debian packages and runs on Debian",
+        )?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(absent_in(&text))
+}
+
+/// Installs packages with apt, as root or through sudo. `confirm` is shown the command and may refuse it.
+pub fn install_packages(packages: &[&str], confirm: &dyn Fn(&str) -> bool) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let prefix: &[&str] = if rustix::process::geteuid().is_root() {
+        &[]
+    } else if exists("sudo") {
+        &["sudo"]
+    } else {
+        bail!(
+            "these packages are missing, and there is neither root nor sudo: {}",
+            packages.join(" ")
+        );
+    };
+    let update = [prefix, &["apt-get", "update", "-q"]].concat();
+    let install = [
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "install",
+        "-y",
+        "-q",
+        "--no-install-recommends",
+    ];
+    let install = [prefix, &install, packages].concat();
+    if !confirm(&format!("{} && {}", update.join(" "), install.join(" "))) {
+        bail!(
+            "not installed, as you wish; the test bed needs: {}",
+            packages.join(" ")
+        );
+    }
+    for words in [update, install] {
+        let status = Command::new(words[0])
+            .args(&words[1..])
+            .env("PATH", SYSTEM_PATH)
+            .status()
+            .with_context(|| format!("cannot start {}", words[0]))?;
+        if !status.success() {
+            bail!("`{}` ended with {status}", words.join(" "));
+        }
+    }
+    Ok(())
+}
+
+/// Packages of [`PACKAGES`] that the answer of dpkg-query does not call installed.
+fn absent_in(text: &str) -> Vec<&'static str> {
+    let installed = |name: &str| {
+        text.lines().any(|line| {
+            line.strip_prefix("ii")
+                .is_some_and(|rest| rest.trim() == name)
+        })
+    };
+    PACKAGES
+        .into_iter()
+        .filter(|name| !installed(name))
+        .collect()
+}
+
+fn exists(program: &str) -> bool {
+    SYSTEM_PATH
+        .split(':')
+        .any(|folder| std::path::Path::new(folder).join(program).exists())
+}
+
+/// The same names in bookworm and trixie.
+const PACKAGES: [&str; 8] = [
+    "device-tree-compiler",
+    "dpkg-dev",
+    "gcc-aarch64-linux-gnu",
+    "libc6-dev-arm64-cross",
+    "make",
+    "python3-cryptography",
+    "python3-pyelftools",
+    "xz-utils",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_fully_installed_packages_count() {
+        let text = "ii  make\nrc  xz-utils\nun  dpkg-dev\nii  python3-cryptography\n";
+        let absent = absent_in(text);
+        assert!(!absent.contains(&"make") && !absent.contains(&"python3-cryptography"));
+        assert!(absent.contains(&"xz-utils") && absent.contains(&"dpkg-dev"));
+    }
+}
