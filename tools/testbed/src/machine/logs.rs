@@ -1,8 +1,8 @@
 //! The files of the run folder that the supervisor writes.
 
 use std::fmt::Display;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{File, OpenOptions, remove_file};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,11 +47,31 @@ impl Logs {
     }
 }
 
-/// A log of this name in the run folder.
+/// An empty log of this name in the run folder. Everything is appended: children write through it too.
 pub(super) fn create(folder: &Path, name: &str) -> Result<File, Fault> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(folder.join(name))
-        .doing("create a log in the run folder")
+    let path = folder.join(name);
+    // What an earlier run in the same folder wrote would be taken for this run's.
+    match remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => OpenOptions::new().append(true).create(true).open(&path),
+    }
+    .doing("create a log in the run folder")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_run_in_the_same_folder_begins_with_empty_logs() {
+        let folder = std::env::temp_dir().join(format!("corewarden-logs-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for _ in 0..2 {
+            let mut logs = Logs::create(&folder).unwrap();
+            logs.linux(Duration::from_millis(1500), "text");
+        }
+        let text = std::fs::read_to_string(folder.join("linux.log")).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(text, "[   1.500] text\n");
+    }
 }
