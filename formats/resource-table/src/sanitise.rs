@@ -1,5 +1,7 @@
 //! From a table whose form is proven to one that may be published.
 
+use core::fmt;
+
 use platform::{Core, OtherEntries, Span};
 use zerocopy::{Immutable, IntoBytes, little_endian::U32};
 
@@ -10,7 +12,7 @@ use crate::{
 
 /// A table that may be published: holding one tells you that it keeps the platform's rules, that every address in it
 /// is inside its area of the shared window, that no two buffers overlap, and that no device is under way yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sanitised {
     bytes: [u8; MAX_LENGTH],
     length: usize,
@@ -37,6 +39,12 @@ impl Sanitised {
     }
 }
 
+impl fmt::Debug for Sanitised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sanitised").field(&self.table()).finish()
+    }
+}
+
 impl Sanitised {
     fn put<T: IntoBytes + Immutable + ?Sized>(&mut self, at: u32, record: &T) -> Result<(), Error> {
         let bytes = record.as_bytes();
@@ -48,6 +56,7 @@ impl Sanitised {
         let start = usize::try_from(at).ok().ok_or(error)?;
         let end = start.checked_add(bytes.len()).ok_or(error)?;
         let place = self.bytes.get_mut(start..end).ok_or(error)?;
+        self.length = self.length.max(end);
         for (to, from) in place.iter_mut().zip(bytes) {
             *to = *from;
         }
@@ -127,7 +136,7 @@ impl Plan {
     fn write(mut self, table: &Table<'_>) -> Result<Sanitised, Error> {
         let mut out = Sanitised {
             bytes: [0; MAX_LENGTH],
-            length: table.used(),
+            length: 0,
         };
         let mut kept = 0_u32;
         for entry in table.entries() {

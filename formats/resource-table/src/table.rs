@@ -1,12 +1,14 @@
 //! A table whose form is proven, whatever its values mean.
 
+use core::fmt;
+
 use zerocopy::FromBytes;
 
 use crate::{Error, MAX_CONFIG, MAX_ENTRIES, MAX_LENGTH, MAX_VRINGS, raw};
 
 /// A resource table: holding one tells you that its header is right, and that its entries are sorted, disjoint,
 /// inside the table and have no reserved field set, with nothing but zeros between and behind them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Table<'a> {
     bytes: &'a [u8],
     entries: u32,
@@ -31,9 +33,10 @@ impl<'a> Table<'a> {
         };
         let mut end = offsets_end(entries);
         require(bytes, None, end)?;
+        table.offsets_in_order()?;
         for entry in 0..entries {
             let offset = table.offset(entry).unwrap_or(0);
-            if u64::from(offset) < end || offset.checked_rem(4) != Some(0) {
+            if u64::from(offset) < end {
                 return Err(Error::Order { entry, offset });
             }
             zeros(bytes, end, offset.into())?;
@@ -93,6 +96,19 @@ impl<'a> Table<'a> {
             Entry::Trace(trace) => Some(trace),
             Entry::Other { .. } | Entry::Vdev(_) => None,
         })
+    }
+
+    fn offsets_in_order(&self) -> Result<(), Error> {
+        let mut last = 0;
+        for entry in 0..self.entries {
+            let offset = self.offset(entry).unwrap_or(0);
+            if offset <= last || offset.checked_rem(4) != Some(0) {
+                return Err(Error::Order { entry, offset });
+            }
+            require(self.bytes, Some(entry), u64::from(offset).saturating_add(4))?;
+            last = offset;
+        }
+        Ok(())
     }
 
     fn offset(&self, entry: u32) -> Option<u32> {
@@ -234,6 +250,12 @@ impl<'a> Table<'a> {
         };
         let bytes = between(self.bytes, at, end).ok_or(error)?;
         T::read_from_bytes(bytes).ok().ok_or(error)
+    }
+}
+
+impl fmt::Debug for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries()).finish()
     }
 }
 
@@ -438,8 +460,7 @@ fn name(entry: u32, name: &[u8; 32]) -> Result<(), Error> {
 }
 
 fn zeros(bytes: &[u8], start: u64, end: u64) -> Result<(), Error> {
-    // An end behind the table is the entry's own mistake, and named as such when the entry is read.
-    let gap = between(bytes, start, end.min(wide(bytes.len()))).unwrap_or(&[]);
+    let gap = between(bytes, start, end).unwrap_or(&[]);
     match gap.iter().zip(start..).find(|(byte, _)| **byte != 0) {
         Some((value, offset)) => Err(Error::Padding {
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
