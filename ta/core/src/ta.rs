@@ -93,18 +93,16 @@ impl<'p, A: Actors> Ta<'p, A> {
         let Some(session) = self.sessions.find(id).copied() else {
             return global_platform::BAD_STATE;
         };
-        let Some(known) = Command::from_number(command) else {
-            self.remember(
-                id,
-                Reason::new(Status::UnsupportedCommand, command.into(), 0),
-            );
-            return global_platform::NOT_SUPPORTED;
+        let unknown = Reason::new(Status::UnsupportedCommand, command.into(), 0);
+        let served = match Command::from_number(command) {
+            Some(known) => self.serve(session, known, params),
+            None => Err(unknown),
         };
-        match self.serve(session, known, params) {
+        match served {
             Ok(()) => global_platform::SUCCESS,
             Err(reason) => {
                 self.remember(id, reason);
-                if known.is_upstream() {
+                if command < FIRST_OF_OURS {
                     reason.status.global_platform()
                 } else {
                     reason.status.number()
@@ -124,6 +122,10 @@ impl<'p, A: Actors> Ta<'p, A> {
         command: Command,
         params: &mut Params<A>,
     ) -> Result<(), Reason> {
+        // The order of ta-api.md 1.3.
+        if command == Command::GetCoredump {
+            return Err(self.no_coredump(session.core));
+        }
         check_shape(&command.parameters(), params)?;
         if command.is_upstream() {
             let named = value_input(params, 0)?.a;
@@ -155,6 +157,15 @@ impl<'p, A: Actors> Ta<'p, A> {
             trailer: self.storage.trailer,
         };
         scene.serve(session.id, command, params)
+    }
+
+    /// ta-api.md 3.5
+    fn no_coredump(&self, core: u32) -> Reason {
+        let number = Command::GetCoredump.number().into();
+        match self.device.platform.core(core).map(Core::control) {
+            Some(Control::AttachOnly) => Reason::new(Status::AttachOnly, core.into(), number),
+            _ => Reason::new(Status::NotImplemented, number, 0),
+        }
     }
 
     /// Gives up loads whose session said nothing for too long, whichever core this command is about.
@@ -413,5 +424,7 @@ fn misshapen(slot: usize) -> Reason {
     Reason::new(Status::BadParameters, slot, 0)
 }
 
+/// Commands below this one answer with GlobalPlatform's values (ta-api.md 1.4).
+const FIRST_OF_OURS: u32 = 0x100;
 const _: () = assert!(MAX_SESSIONS == 16 && crate::sessions::SESSIONS == 16);
 const _: () = assert!(MAX_TAIL == 0x1_0000 && MAX_TRAILER == 0x1_0000);

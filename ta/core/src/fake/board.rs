@@ -176,11 +176,8 @@ impl Board {
 
     /// All private bytes in the order of the platform file.
     pub fn private(&self, core: u32) -> Vec<u8> {
-        self.core(core)
-            .private
-            .iter()
-            .flat_map(Bank::bytes)
-            .collect()
+        let banks: Vec<_> = self.core(core).private.iter().map(Bank::bytes).collect();
+        banks.concat()
     }
 
     /// All bytes of the shared window.

@@ -1,5 +1,7 @@
 //! Signed bundles, right ones and mutants that are signed anew.
 
+use std::rc::Rc;
+
 use certificate_chain::{Checker, Root, sha256, sha384};
 use firmware_bundle::write::{Description, Draft, SlotDescription};
 use firmware_bundle::{Access, Algorithm, Extension, FOOTER_SIZE, Segment};
@@ -12,9 +14,10 @@ pub const CLASS: [u8; 16] = [
 ];
 
 /// A root and the leaf below it that signs.
+#[derive(Clone)]
 pub struct Pki {
     pub checker: Checker,
-    leaf: PrivateKey,
+    leaf: Rc<PrivateKey>,
     chain: Vec<Vec<u8>>,
 }
 
@@ -57,7 +60,7 @@ impl Pki {
             pki::issue_leaf(&subject("leaf"), leaf.public_key(), &certificate, issuer).unwrap();
         Self {
             checker: Checker::new(vec![Root::parse(0, root.der()).unwrap()]).unwrap(),
-            leaf,
+            leaf: Rc::new(leaf),
             chain: vec![certificate.der().to_vec(), ca.der().to_vec()],
         }
     }

@@ -35,7 +35,10 @@ impl Bed {
     }
 
     pub fn of(platform: &'static Platform) -> Self {
-        let pki = Pki::development();
+        Self::with(platform, Pki::development())
+    }
+
+    pub fn with(platform: &'static Platform, pki: Pki) -> Self {
         let board = Board::new(platform);
         let clock = Clock::new();
         let ta = ta(platform, &board, &clock, &pki);
@@ -227,20 +230,25 @@ impl Bed {
 
     /// Brings the core to a state, from Off.
     pub fn bring_to(&mut self, state: CoreState) -> SessionId {
-        let session = self.open();
         let file = self.pki.bundle(&Spec::small());
+        self.bring_with(state, &file)
+    }
+
+    /// Brings the core to a state with a bundle, from Off.
+    pub fn bring_with(&mut self, state: CoreState, file: &[u8]) -> SessionId {
+        let session = self.open();
         self.board.set_polls(CORE, 0, 0);
         match state {
             CoreState::Off => {}
             CoreState::Loading => {
-                self.begin(session, &file).unwrap();
+                self.begin(session, file).unwrap();
             }
-            CoreState::Loaded => assert_eq!(self.load(session, &file), 0),
+            CoreState::Loaded => assert_eq!(self.load(session, file), 0),
             CoreState::Starting | CoreState::Running | CoreState::Crashed | CoreState::Stopping => {
                 if state == CoreState::Starting {
                     self.board.set_polls(CORE, u32::MAX, 0);
                 }
-                assert_eq!(self.load(session, &file), 0);
+                assert_eq!(self.load(session, file), 0);
                 assert_eq!(self.start(session), 0);
                 if state == CoreState::Crashed {
                     self.board.crash(CORE);
@@ -258,8 +266,9 @@ impl Bed {
     /// Private memory is all zero.
     #[track_caller]
     pub fn assert_wiped(&self) {
+        let private = self.board.private(CORE);
         assert!(
-            self.board.private(CORE).iter().all(|byte| *byte == 0),
+            private == vec![0; private.len()],
             "private memory is not wiped"
         );
     }
