@@ -1,0 +1,43 @@
+//! Attacks that root in Linux would make, for the end-to-end tests. It runs in the test bed's Linux and nowhere else.
+
+#[cfg(target_arch = "aarch64")]
+mod dma;
+#[cfg(target_arch = "aarch64")]
+mod memory;
+#[cfg(target_arch = "aarch64")]
+mod race;
+#[cfg(target_arch = "aarch64")]
+mod session;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("probe: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["bus", address] => memory::bus(address),
+        ["read", address] => memory::read(address),
+        ["write", address, value] => memory::write(address, value),
+        ["dma", address] => dma::run(address),
+        ["session", core, steps @ ..] => session::run(core, steps),
+        ["sessions", count, core] => session::many(count, core),
+        ["race", core, file, count] => race::run(core, file, count),
+        _ => anyhow::bail!("unknown attack {arguments:?}"),
+    }
+}
+
+#[cfg(not(target_arch = "aarch64"))]
+fn run(_: &[String]) -> anyhow::Result<()> {
+    anyhow::bail!("this attacks the test bed's Linux; it does nothing on this machine")
+}

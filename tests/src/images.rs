@@ -1,0 +1,420 @@
+//! What the machine runs: flash images, Linux with our programs in it, and bundles.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use firmware_signing::{Options, sign};
+use platform::{File, Platform};
+use testbed::{
+    Assets, Builder, Cache, Initramfs, Lock, OpteeVariant, Progress, Ta, TaVariant, fetch,
+    machine::{Config, Machine},
+};
+
+use crate::{
+    board::Kind,
+    bundles::{self, Identity, Mutant, scope},
+};
+
+/// Where the core sees its private memory on this machine.
+pub const PRIVATE: Range<u64> = 0x2100_0000..0x2120_0000;
+
+/// Everything that has been fetched, and the way to build the rest.
+pub struct Workshop<'a> {
+    assets: Assets,
+    workspace: PathBuf,
+    progress: Progress<'a>,
+}
+
+impl<'a> Workshop<'a> {
+    /// Fetches what is not in the cache yet.
+    ///
+    /// # Errors
+    /// Where something cannot be had.
+    pub fn open(progress: Progress<'a>) -> Result<Self> {
+        let assets = fetch::obtain(&Cache::open()?, &Lock::committed()?, progress)?;
+        Ok(Self {
+            assets,
+            workspace: workspace(),
+            progress,
+        })
+    }
+
+    /// Builds the Trusted Application for a platform file, relative to the workspace.
+    ///
+    /// # Errors
+    /// Where it does not build or does not pass the gate.
+    pub fn ta(&self, platform: &Path, test_build: bool) -> Result<Ta> {
+        let name = platform.file_stem().context("a platform file has a name")?;
+        let path = self.workspace.join(platform).display().to_string();
+        let mut environment = vec![("COREWARDEN_PLATFORM".to_owned(), path)];
+        if test_build {
+            environment.push(("COREWARDEN_TEST_BUILD".to_owned(), "1".to_owned()));
+        }
+        self.builder()?.ta(&TaVariant {
+            name: name.to_string_lossy().into_owned(),
+            environment,
+        })
+    }
+
+    /// Builds what boards of these kinds need.
+    ///
+    /// # Errors
+    /// Where something does not build.
+    pub fn images(&self, kinds: &[Kind]) -> Result<Images> {
+        let builder = self.builder()?;
+        let mut flashes = Vec::new();
+        for kind in kinds {
+            flashes.push((*kind, self.flash(&builder, *kind)?));
+        }
+        let bundles = Bundles::make(&builder, &self.workspace)?;
+        self.with_linux(&builder, flashes, bundles, "tests")
+    }
+
+    /// Builds a product board with these bundles and nothing else.
+    ///
+    /// # Errors
+    /// Where something does not build.
+    pub fn demo(&self, bundles: &BTreeMap<&str, Vec<u8>>) -> Result<Images> {
+        let builder = self.builder()?;
+        let flashes = vec![(Kind::Product, self.flash(&builder, Kind::Product)?)];
+        let files = bundles
+            .iter()
+            .map(|(name, bytes)| ((*name).to_owned(), bytes.clone()));
+        let bundles = Bundles {
+            files: files.collect(),
+        };
+        self.with_linux(&builder, flashes, bundles, "demo")
+    }
+
+    fn with_linux(
+        &self,
+        builder: &Builder<'_>,
+        flashes: Vec<(Kind, PathBuf)>,
+        bundles: Bundles,
+        name: &str,
+    ) -> Result<Images> {
+        Ok(Images {
+            assets: self.assets.clone(),
+            flashes,
+            initrd: self.linux(builder, &bundles, name)?,
+            bundles: Arc::new(bundles),
+            runs: builder.folder().join("runs"),
+        })
+    }
+
+    /// A product board with a shell for a person.
+    ///
+    /// # Errors
+    /// Where an image does not build or the machine does not start.
+    pub fn interactive(&self, limit: Duration) -> Result<Machine> {
+        let images = self.images(&[Kind::Product])?;
+        let mut config = images.config(Kind::Product)?;
+        config.append = String::new();
+        config.limit = limit;
+        Ok(Machine::start(config)?)
+    }
+
+    /// The way to build things.
+    ///
+    /// # Errors
+    /// Where the workspace is gone.
+    pub fn builder(&self) -> Result<Builder<'_>> {
+        Builder::new(&self.workspace, &self.assets, self.progress)
+    }
+
+    fn flash(&self, builder: &Builder<'_>, kind: Kind) -> Result<PathBuf> {
+        let (platform, test_build, defines, name) = match kind {
+            Kind::Product => (PRODUCT, false, None, "product"),
+            Kind::Test => (TEST, true, Some("PTA_VARIANT_COUNTERS"), "test"),
+            Kind::NoIsolation => (
+                PRODUCT,
+                false,
+                Some("PTA_VARIANT_NO_ISOLATION"),
+                "no-isolation",
+            ),
+            Kind::RegionInWindow => (
+                PRODUCT,
+                false,
+                Some("PTA_VARIANT_REGION_IN_WINDOW"),
+                "region-in-window",
+            ),
+        };
+        let ta = self.ta(Path::new(platform), test_build)?;
+        builder.flash(&OpteeVariant {
+            name: name.to_owned(),
+            pta_defines: defines.into_iter().map(str::to_owned).collect(),
+            ta: Some(ta.elf),
+        })
+    }
+
+    /// The initramfs: our command, the attacks, the bundles and the TAs that must never run.
+    fn linux(&self, builder: &Builder<'_>, bundles: &Bundles, name: &str) -> Result<PathBuf> {
+        let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
+        let mut linux = Initramfs::new(&self.assets)?
+            .file(
+                "/bin/corewarden",
+                0o755,
+                read(&builder.program("corewarden", "corewarden")?)?,
+            )
+            .file(
+                "/bin/probe",
+                0o755,
+                read(&builder.program("guest", "probe")?)?,
+            )
+            .file(
+                "/etc/corewarden/platform.toml",
+                0o644,
+                read(&self.workspace.join(PRODUCT))?,
+            )
+            .file("/attack/c.ta", 0o644, read(&self.assets.c_ta)?)
+            .file("/attack/fake.ta", 0o644, read(&self.fake_ta(builder)?)?);
+        for (name, bytes) in &bundles.files {
+            linux = linux.file(&format!("/fw/{name}"), 0o644, bytes.clone());
+        }
+        let path = builder.folder().join(format!("initrd-{name}.gz"));
+        let scratch = path.with_extension(format!("{}", std::process::id()));
+        fs::write(&scratch, linux.build()?)?;
+        fs::rename(&scratch, &path)?;
+        Ok(path)
+    }
+
+    /// A TA of our UUID, signed by somebody else.
+    fn fake_ta(&self, builder: &Builder<'_>) -> Result<PathBuf> {
+        let folder = builder.folder().join("fake-ta");
+        let (key, signed) = (folder.join("key.pem"), folder.join("fake.ta"));
+        if !signed.exists() {
+            let ta = self.ta(Path::new(PRODUCT), false)?;
+            builder.new_ta_key(&key)?;
+            builder.sign_ta(
+                &ta.elf,
+                "80a4c275-0a47-4905-8285-1486a9771a08",
+                &key,
+                &signed,
+            )?;
+        }
+        Ok(signed)
+    }
+}
+
+/// What boards are made of.
+pub struct Images {
+    assets: Assets,
+    flashes: Vec<(Kind, PathBuf)>,
+    initrd: PathBuf,
+    bundles: Arc<Bundles>,
+    runs: PathBuf,
+}
+
+impl Images {
+    /// How to start a board of this kind.
+    ///
+    /// # Errors
+    /// Where no flash image of this kind was built.
+    pub fn config(&self, kind: Kind) -> Result<Config> {
+        let flash = self.flashes.iter().find(|(built, _)| *built == kind);
+        let (_, flash) = flash.with_context(|| format!("no flash image for {kind:?}"))?;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+        let logs = self.runs.join(format!(
+            "{}-{kind:?}-{}",
+            now.as_millis(),
+            std::process::id()
+        ));
+        let mut config = Config::new(
+            self.assets.qemu.clone(),
+            self.assets.kernel.clone(),
+            flash.clone(),
+            self.initrd.clone(),
+            logs,
+        );
+        config.extra = vec!["-device".into(), "virtio-rng-device".into()];
+        config.limit = LIMIT;
+        Ok(config)
+    }
+
+    /// The bundles, shared by all boards.
+    pub fn bundles(&self) -> Arc<Bundles> {
+        Arc::clone(&self.bundles)
+    }
+}
+
+/// The files of /fw, by name.
+pub struct Bundles {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Bundles {
+    /// One of them.
+    ///
+    /// # Errors
+    /// Where there is none of that name.
+    pub fn file(&self, name: &str) -> Result<&[u8]> {
+        let file = self.files.get(name);
+        Ok(file.with_context(|| format!("no bundle {name}"))?)
+    }
+
+    fn make(builder: &Builder<'_>, workspace: &Path) -> Result<Self> {
+        let keys = workspace.join("keys");
+        let platform = platform(&workspace.join(PRODUCT))?;
+        let developer = Identity::development(&keys)?;
+        let sign_as =
+            |elf: &[u8], who: &Identity, version: u32, display: &str| -> Result<Vec<u8>> {
+                let options = Options {
+                    platform: &platform,
+                    cores: &[0],
+                    security_version: version,
+                    display_version: display,
+                    build_id: None,
+                    keep_all: false,
+                    at: None,
+                    roots: &[],
+                };
+                Ok(sign(elf, &options, &who.key, &who.chain)?)
+            };
+        let mut files = BTreeMap::new();
+        let mut add = |name: &str, bytes: Vec<u8>| files.insert(name.to_owned(), bytes);
+
+        let echo_elf = firmware(builder, "echo", None)?;
+        let echo = sign_as(&echo_elf, &developer, 7, "1.0.0")?;
+        for (name, binary, size, display) in [
+            ("echo-v2.cwfw", "echo-v2", None, "2.0.0"),
+            ("poison.cwfw", "poison", None, "1.0.0"),
+            ("echo-64k.cwfw", "echo", Some(0x1_0000), "1.0.0"),
+            ("echo-1m.cwfw", "echo", Some(0x10_0000), "1.0.0"),
+            ("echo-largest.cwfw", "echo", Some(LARGEST), "1.0.0"),
+        ] {
+            add(
+                name,
+                sign_as(&firmware(builder, binary, size)?, &developer, 7, display)?,
+            );
+        }
+
+        add("empty.cwfw", Vec::new());
+        add("format-v1.cwfw", format_v1(&echo_elf));
+        let elf_size = bundles::trailer(&echo)?.footer().elf_size();
+        add("stripped.cwfw", echo[..usize::try_from(elf_size)?].to_vec());
+        add("echo.elf", echo_elf.clone());
+
+        let foreign = Identity::foreign(&scope(&platform, 1000)?)?;
+        add(
+            "foreign-root.cwfw",
+            sign_as(&echo_elf, &foreign, 7, "1.0.0")?,
+        );
+
+        let mutant = || Mutant::of(&echo);
+        let mut mutants: Vec<(&str, Mutant)> = vec![
+            (
+                "above-ceiling.cwfw",
+                mutant()?.set(12, &1001u32.to_le_bytes())?,
+            ),
+            ("other-core.cwfw", mutant()?.set(192, &2u32.to_le_bytes())?),
+            ("other-class.cwfw", mutant()?.set(16, &[0x11; 16])?),
+            (
+                "critical-extension.cwfw",
+                mutant()?.add_extension(0x7fff, true, &[0; 16])?,
+            ),
+            (
+                "plain-extension.cwfw",
+                mutant()?.add_extension(0x7fff, false, &[0; 16])?,
+            ),
+            (
+                "reserved-extension.cwfw",
+                mutant()?.add_extension(1, true, &[0; 16])?,
+            ),
+            (
+                "entry-in-window.cwfw",
+                mutant()?.set(bundles::ENTRY, &0x2121_0001u64.to_le_bytes())?,
+            ),
+        ];
+        let last = mutant()?.segments() - 1;
+        mutants.push((
+            "segment-outside.cwfw",
+            mutant()?.set_segment(last, bundles::ADDRESS, 0x2300_0000)?,
+        ));
+        mutants.push((
+            "segment-in-window.cwfw",
+            mutant()?.set_segment(last, bundles::ADDRESS, 0x2121_0000)?,
+        ));
+        let second = mutant()?.segment_field(1, bundles::ADDRESS)?;
+        mutants.push((
+            "overlap.cwfw",
+            mutant()?.set_segment(0, bundles::MEMORY_SIZE, second - PRIVATE.start + 1)?,
+        ));
+        mutants.push((
+            "table-elsewhere.cwfw",
+            mutant()?.set(48, &0x2120_8000u64.to_le_bytes())?,
+        ));
+        // In the table the device's entry comes first: its first vring's address and its type.
+        let table = bundles::table(&echo)?;
+        let entry = usize::try_from(u32::from_le_bytes(table[16..20].try_into()?))?;
+        mutants.push((
+            "vring-outside.cwfw",
+            mutant()?.set_table(entry + 28, &0x2130_0000u32.to_le_bytes())?,
+        ));
+        mutants.push((
+            "table-devmem.cwfw",
+            mutant()?.set_table(entry, &1u32.to_le_bytes())?,
+        ));
+        for (name, mutant) in mutants {
+            add(name, mutant.sign(&developer.key)?);
+        }
+        add("no-slot.cwfw", mutant()?.without_slots()?);
+        let mut wrong = echo.clone();
+        let signature = wrong.len() - firmware_bundle::FOOTER_SIZE - 64;
+        wrong[signature] ^= 1;
+        add("wrong-signature.cwfw", wrong);
+        add("echo.cwfw", echo);
+        Ok(Self { files })
+    }
+}
+
+/// The platform file at a path.
+///
+/// # Errors
+/// Where it cannot be read or breaks a rule.
+pub fn platform(path: &Path) -> Result<Platform> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let file: File = toml::from_str(&text).with_context(|| path.display().to_string())?;
+    Ok(Platform::try_from(file)?)
+}
+
+/// The folder of the workspace.
+pub fn workspace() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    folder.parent().unwrap_or(folder).to_path_buf()
+}
+
+/// A firmware ELF; with a size, one whose loaded bytes are that many.
+fn firmware(builder: &Builder<'_>, name: &str, size: Option<u64>) -> Result<Vec<u8>> {
+    let path = builder.firmware(size)?.join(name);
+    fs::read(&path).with_context(|| path.display().to_string())
+}
+
+/// What sign_rproc_fw makes: its header, and the ELF behind it.
+fn format_v1(elf: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for word in [
+        0x3543_a468u32,
+        1,
+        0,
+        0,
+        u32::try_from(elf.len()).unwrap_or(0),
+    ] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(elf);
+    bytes
+}
+
+const PRODUCT: &str = "ta/platforms/qemu-virt.toml";
+const TEST: &str = "ta/platforms/qemu-virt-test.toml";
+/// Private memory less what the firmware needs for its stack and data.
+const LARGEST: u64 = 0x1f_0000;
+/// A board that is still there after this time hangs.
+const LIMIT: Duration = Duration::from_secs(600);

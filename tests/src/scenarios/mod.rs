@@ -1,0 +1,41 @@
+//! What the end-to-end tests do, by topic.
+
+mod isolation;
+mod policy;
+mod refusals;
+mod restart;
+mod sessions;
+mod story;
+mod variants;
+
+use anyhow::Result;
+
+use crate::{
+    board::{Board, Kind},
+    suite::Test,
+};
+
+/// The tests of one kind of board, in the order in which they run.
+pub fn of(kind: Kind) -> Vec<&'static Test> {
+    let topics: &[&[Test]] = match kind {
+        Kind::Product => &[
+            story::TESTS,
+            refusals::TESTS,
+            sessions::TESTS,
+            isolation::TESTS,
+            restart::TESTS,
+        ],
+        Kind::Test => &[policy::TESTS],
+        Kind::NoIsolation => &[variants::NO_ISOLATION],
+        Kind::RegionInWindow => &[variants::REGION_IN_WINDOW],
+    };
+    topics.iter().copied().flatten().collect()
+}
+
+/// What the test build counts: bytes copied, bytes hashed, microseconds of both (low and high half), peak heap.
+///
+/// # Errors
+/// Where the board is not of [`Kind::Test`].
+pub fn counters(board: &mut Board) -> Result<[u64; 4]> {
+    policy::counters(board)
+}

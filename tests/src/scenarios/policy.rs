@@ -1,0 +1,95 @@
+//! The test build: cores with other policies, counters, and a TA that panics.
+
+use anyhow::{Context, Result, ensure};
+use ta_protocol::Status;
+
+use crate::{board::Board, suite::Test, tests};
+
+pub(super) const TESTS: &[Test] = tests![
+    an_attach_only_core_refuses_every_command_that_controls_it,
+    a_login_that_is_not_allowed_is_refused,
+    each_byte_is_copied_once_and_hashed_once,
+    after_a_panic_of_the_ta_the_core_can_be_inspected_and_stopped,
+];
+
+fn an_attach_only_core_refuses_every_command_that_controls_it(board: &mut Board) -> Result<()> {
+    let steps =
+        "1,vi:1:0,mi:/fw/echo.cwfw 0x102,vo,vo,vo 2,vi:1:0 3,vi:1:0 6,vi:1:0 5,vi:1:0,mo:64";
+    let text = board.succeed(&format!("probe session 1 {steps}"))?;
+    ensure!(
+        text.contains("open 0x00000000"),
+        "it can be looked at: {text}"
+    );
+    for command in ["0x1", "0x2", "0x3", "0x5", "0x6"] {
+        ensure!(
+            text.contains(&format!("invoke {command} 0xffff0001")),
+            "{command}: ACCESS_DENIED: {text}"
+        );
+    }
+    ensure!(
+        text.contains(&format!("value={:#x}", Status::AttachOnly.number())),
+        "by name: {text}"
+    );
+    Ok(())
+}
+
+fn a_login_that_is_not_allowed_is_refused(board: &mut Board) -> Result<()> {
+    let text = board.succeed("probe session 2 0x101,mo:512")?;
+    ensure!(text.contains("open 0xffff0001"), "ACCESS_DENIED: {text}");
+    Ok(())
+}
+
+fn each_byte_is_copied_once_and_hashed_once(board: &mut Board) -> Result<()> {
+    let before = counters(board)?;
+    board.load("echo-1m.cwfw")?;
+    let after = counters(board)?;
+    let bundle = board.bundles.file("echo-1m.cwfw")?;
+    let segments = crate::bundles::loaded_bytes(&bundle)?;
+    let table = u64::try_from(crate::bundles::table(&bundle)?.len())?;
+    for (what, before, after) in [
+        ("copied", before[0], after[0]),
+        ("hashed", before[1], after[1]),
+    ] {
+        ensure!(
+            after - before == segments + table,
+            "{what} {} bytes, not {segments} + {table}",
+            after - before
+        );
+    }
+    Ok(())
+}
+
+fn after_a_panic_of_the_ta_the_core_can_be_inspected_and_stopped(board: &mut Board) -> Result<()> {
+    board.run_firmware("echo.cwfw")?;
+    let digest = board.corewarden("status")?["bundle"]["digest"].clone();
+    let text = board.succeed("probe session 0 0xf001")?;
+    ensure!(text.contains("0xffff3024"), "TARGET_DEAD: {text}");
+    let status = board.corewarden("status")?;
+    ensure!(status["state"] == "Running", "it runs on: {status}");
+    ensure!(
+        status["bundle"]["digest"] == digest,
+        "and it is known what runs: {status}"
+    );
+    board.ping(3)?;
+    board.corewarden("stop")?;
+    ensure!(board.state()? == "Off", "and it can be stopped");
+    board.expect_wiped()
+}
+
+/// What the test build counts: bytes copied, bytes hashed, microseconds of both (low and high half), peak heap.
+pub(super) fn counters(board: &mut Board) -> Result<[u64; 4]> {
+    let text = board.succeed("probe session 0 0xf002,vo,vo,vo,vo")?;
+    let line = text
+        .lines()
+        .find(|line| line.contains("invoke 0xf002 0x00000000"));
+    let line = line.with_context(|| format!("no counters: {text}"))?;
+    let mut values = [0; 4];
+    for (value, pair) in values.iter_mut().zip(line.split("value=").skip(1)) {
+        let (low, high) = pair.trim().split_once(',').context("a pair")?;
+        let half = |text: &str| {
+            u64::from_str_radix(text.trim().trim_start_matches("0x"), 16).context("a number")
+        };
+        *value = half(low)? | half(high)? << 32;
+    }
+    Ok(values)
+}

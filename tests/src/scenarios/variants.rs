@@ -1,0 +1,30 @@
+//! Platforms that do not keep their side: the TA refuses to load.
+
+use anyhow::{Result, ensure};
+use ta_protocol::Status;
+
+use crate::{board::Board, suite::Test, tests};
+
+pub(super) const NO_ISOLATION: &[Test] = tests![a_platform_that_does_not_isolate_is_refused];
+pub(super) const REGION_IN_WINDOW: &[Test] =
+    tests![a_private_region_in_the_shared_window_is_refused];
+
+fn a_platform_that_does_not_isolate_is_refused(board: &mut Board) -> Result<()> {
+    let refusal = board.refused("load /fw/echo.cwfw")?;
+    ensure!(refusal.status == Status::NotIsolated, "{refusal:?}");
+    board.expect_wiped()
+}
+
+fn a_private_region_in_the_shared_window_is_refused(board: &mut Board) -> Result<()> {
+    let refusal = board.refused("load /fw/echo.cwfw")?;
+    ensure!(
+        matches!(
+            refusal.status,
+            Status::IsolationRegionShared
+                | Status::IsolationRegionMissing
+                | Status::IsolationMismatch
+        ),
+        "{refusal:?}"
+    );
+    board.expect_wiped()
+}

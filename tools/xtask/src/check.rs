@@ -1,0 +1,94 @@
+//! `cargo xtask check`: everything that CI runs.
+
+use std::{collections::BTreeSet, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    bench, e2e,
+    run::{cargo, execute, execute_and_read, step, workspace},
+    traceability,
+};
+
+/// What to leave out, for a quick look while working; CI leaves out nothing.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Leave out what needs QEMU and downloads (the traceability check needs it, so it is left out too).
+    #[arg(long)]
+    without_qemu: bool,
+    /// Install missing packages of this machine without asking.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if !args.without_qemu {
+        step("packages of this machine", || {
+            crate::run::ensure_packages(args.yes)
+        })?;
+    }
+    step("format", || {
+        execute(&mut cargo(["fmt", "--all", "--check"]))
+    })?;
+    step("clippy", || {
+        execute(&mut cargo([
+            "clippy",
+            "--quiet",
+            "--all-targets",
+            "--",
+            "--deny=warnings",
+        ]))
+    })?;
+    step("documentation", || {
+        execute(cargo(["doc", "--quiet", "--no-deps"]).env("RUSTDOCFLAGS", "--deny=warnings"))
+    })?;
+    step("dependencies", deny)?;
+    let mut ran = BTreeSet::new();
+    step("tests", || {
+        ran = traceability::passed(&execute_and_read(&mut cargo(["test"]))?);
+        Ok(())
+    })?;
+    if args.without_qemu {
+        return Ok(());
+    }
+    step("end-to-end tests in QEMU", || {
+        ran.extend(e2e::run_all(2)?);
+        Ok(())
+    })?;
+    step("figures", || {
+        ran.extend(bench::run_all()?);
+        Ok(())
+    })?;
+    step("traceability", || traceability::check(&ran))
+}
+
+/// Without network: the advisory database is not to be had there.
+fn deny() -> Result<()> {
+    let mut command = Command::new(cargo_deny()?);
+    execute(
+        command
+            .args(["--offline", "check", "bans", "licenses", "sources"])
+            .current_dir(workspace()),
+    )
+}
+
+/// cargo-deny of one version, built once into the cache.
+fn cargo_deny() -> Result<PathBuf> {
+    let folder = testbed::Cache::open()?
+        .path()
+        .join("cargo-deny")
+        .join(CARGO_DENY);
+    let program = folder.join("bin/cargo-deny");
+    if !program.exists() {
+        crate::run::say("building cargo-deny, once; this takes a few minutes");
+        let version = format!("={CARGO_DENY}");
+        let mut install = cargo(["install", "--quiet", "--locked", "--no-default-features"]);
+        install
+            .args(["cargo-deny", "--version", &version, "--root"])
+            .arg(&folder);
+        execute(&mut install).context("cargo-deny cannot be had")?;
+    }
+    Ok(program)
+}
+
+const CARGO_DENY: &str = "0.20.2";
