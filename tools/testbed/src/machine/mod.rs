@@ -18,6 +18,7 @@ mod qtest;
 mod reset;
 mod supervisor;
 mod terminal;
+mod watch;
 
 use std::ffi::OsString;
 use std::fs;
@@ -43,6 +44,7 @@ pub use self::error::{Ended, Error, Fault};
 pub use self::journal::{Event, Happening, Line, Rings};
 pub use self::memory::{Memory, Region};
 pub use self::reset::Core;
+pub use self::watch::{Watch, children};
 
 /// What to run.
 #[derive(Clone, Debug)]
