@@ -161,6 +161,10 @@ impl DriverLife {
 
     /// What to do now; call it at each wake-up and before each batch.
     pub fn step<M: SharedMemory>(&mut self, memory: &M) -> DriverStep {
+        let ours = self.status.line(raw::DRIVER_LINE).generation(memory);
+        if ours != Some(self.generation) {
+            return DriverStep::Restart(RestartSign::TableCleared);
+        }
         let theirs = self.status.line(raw::DEVICE_LINE);
         let device = theirs.generation(memory);
         match self.stage {
@@ -174,10 +178,6 @@ impl DriverLife {
             }
             DriverStage::Preparing => DriverStep::Prepare,
             DriverStage::Running => {
-                let ours = self.status.line(raw::DRIVER_LINE).generation(memory);
-                if ours != Some(self.generation) {
-                    return DriverStep::Restart(RestartSign::TableCleared);
-                }
                 if device.unwrap_or(0) != self.device {
                     return DriverStep::Restart(RestartSign::Generation);
                 }

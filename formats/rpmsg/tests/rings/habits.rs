@@ -1,0 +1,227 @@
+//! What real peers do, and what both roles must therefore cope with.
+
+use rpmsg::{Device, DeviceQueue, Driver, Error, Link, Quirks, Ring};
+
+use crate::support::{
+    BUFFER, BUFFERS, CAPACITY, COUNT, Memory, Side, TO_DEVICE, TO_DRIVER, device, driver, layout,
+    next,
+};
+
+fn lite_device<'a>(memory: &'a Memory) -> Link<Side<'a>, DeviceQueue<CAPACITY>> {
+    let quirks = Quirks {
+        kick_always: true,
+        used_ring_prefilled: true,
+    };
+    Device::attach(memory.device(), layout(), 1, quirks).unwrap()
+}
+
+#[test]
+fn a_used_length_of_the_whole_descriptor_is_no_lie() {
+    // open-amp and rpmsg-lite say 512 for every message.
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut peer = device(&memory);
+    peer.send(7, 8, b"short").unwrap();
+    let _ = peer.flush();
+    memory.poke(TO_DRIVER.used_entry(0) + 4, &BUFFER.to_le_bytes());
+    assert_eq!(next(&mut driver).unwrap().unwrap(), b"short");
+}
+
+#[test]
+fn a_used_index_that_begins_elsewhere_is_taken_up_where_it_is() {
+    for start in [5_u16, 0x7fff, 0xfffc] {
+        let memory = Memory::new();
+        let mut driver = driver(&memory);
+        driver.send(1, 2, b"one").unwrap();
+        let _ = driver.flush();
+        // A driver that has been at it for a while: both indices are far from zero.
+        let id = memory.peek_u16(TO_DEVICE.available_entry(0));
+        memory.poke(TO_DEVICE.available_entry(start), &id.to_le_bytes());
+        memory.poke(
+            TO_DEVICE.available_index(),
+            &start.wrapping_add(1).to_le_bytes(),
+        );
+        memory.poke(TO_DEVICE.used_index(), &start.to_le_bytes());
+        let mut device = device(&memory);
+        assert_eq!(next(&mut device).unwrap().unwrap(), b"one");
+        let _ = device.flush();
+        assert_eq!(
+            memory.peek_u16(TO_DEVICE.used_index()),
+            start.wrapping_add(1)
+        );
+    }
+}
+
+#[test]
+fn a_used_ring_filled_beforehand_is_not_a_backlog() {
+    // rpmsg-lite's master starts ring 1 with every buffer used, and offers them as it sends.
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    memory.poke(TO_DEVICE.used_index(), &COUNT.to_le_bytes());
+    let mut device = lite_device(&memory);
+    assert_eq!(device.receive(), Ok(None));
+    for round in 0..3_u8 {
+        driver.send(1, 2, &[round]).unwrap();
+        let _ = driver.flush();
+        assert_eq!(next(&mut device).unwrap().unwrap(), [round]);
+        let _ = device.flush();
+    }
+    assert_eq!(memory.peek_u16(TO_DEVICE.used_index()), COUNT + 3);
+    // Attached anew in the middle of it, too.
+    driver.send(1, 2, b"again").unwrap();
+    let _ = driver.flush();
+    assert_eq!(next(&mut lite_device(&memory)).unwrap().unwrap(), b"again");
+}
+
+#[test]
+fn a_used_ring_filled_beforehand_needs_the_switch() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    memory.poke(TO_DEVICE.used_index(), &COUNT.to_le_bytes());
+    driver.send(1, 2, b"x").unwrap();
+    let _ = driver.flush();
+    assert_eq!(
+        device(&memory).receive(),
+        Err(Error::PeerIndex {
+            ring: Ring::ToDevice,
+            index: 1,
+            last: COUNT,
+            outstanding: COUNT
+        })
+    );
+}
+
+#[test]
+fn a_driver_that_asks_for_no_interrupts_gets_none() {
+    let memory = Memory::new();
+    let _driver = driver(&memory);
+    memory.poke(TO_DRIVER.available, &1_u16.to_le_bytes());
+    let mut device = device(&memory);
+    device.send(1, 2, b"x").unwrap();
+    assert!(!device.flush().is_needed());
+}
+
+#[test]
+fn a_driver_that_asks_for_no_interrupts_and_needs_them_gets_them_by_a_switch() {
+    let memory = Memory::new();
+    let _driver = driver(&memory);
+    memory.poke(TO_DRIVER.available, &1_u16.to_le_bytes());
+    let mut device = lite_device(&memory);
+    device.send(1, 2, b"x").unwrap();
+    let kick = device.flush();
+    assert!(kick.wants(Ring::ToDriver) && !kick.wants(Ring::ToDevice));
+}
+
+#[test]
+fn a_device_that_asks_for_no_kicks_gets_none() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    memory.poke(TO_DEVICE.used, &1_u16.to_le_bytes());
+    driver.send(1, 2, b"x").unwrap();
+    assert!(!driver.flush().is_needed());
+    memory.poke(TO_DEVICE.used, &0_u16.to_le_bytes());
+    driver.send(1, 2, b"x").unwrap();
+    assert!(driver.flush().wants(Ring::ToDevice));
+}
+
+#[test]
+fn unknown_ring_flags_are_ignored() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    memory.poke(TO_DEVICE.used, &0xfffe_u16.to_le_bytes());
+    driver.send(1, 2, b"x").unwrap();
+    assert!(driver.flush().is_needed());
+}
+
+#[test]
+fn a_reserved_word_and_flags_that_are_not_zero_are_ignored() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    driver.send(1, 2, b"x").unwrap();
+    let _ = driver.flush();
+    let id = memory.peek_u16(TO_DEVICE.available_entry(0));
+    let at = BUFFERS.start + u32::from(COUNT + id) * BUFFER;
+    memory.poke(at + 8, &[0xff; 4]);
+    memory.poke(at + 14, &[0xff; 2]);
+    let message = device.receive().unwrap().unwrap();
+    assert_eq!(message.header().flags, 0xffff);
+    assert_eq!(message.header().len, 1);
+    device.release(message).unwrap();
+}
+
+#[test]
+fn a_write_flag_on_ring_1_is_ignored() {
+    // rpmsg-lite's master marks every buffer as device-writable.
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    driver.send(1, 2, b"x").unwrap();
+    let _ = driver.flush();
+    let id = memory.peek_u16(TO_DEVICE.available_entry(0));
+    memory.poke(TO_DEVICE.descriptor(id) + 12, &2_u16.to_le_bytes());
+    assert_eq!(next(&mut device).unwrap().unwrap(), b"x");
+}
+
+#[test]
+fn buffers_returned_out_of_order_are_fine() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    for n in 0..3_u8 {
+        driver.send(1, 2, &[n]).unwrap();
+    }
+    let _ = driver.flush();
+    let mut held: Vec<_> = (0..3).map(|_| device.receive().unwrap().unwrap()).collect();
+    while let Some(message) = held.pop() {
+        device.release(message).unwrap();
+    }
+    let _ = device.flush();
+    for n in 0..3 * COUNT {
+        driver.send(1, 2, &n.to_le_bytes()).unwrap();
+        let _ = driver.flush();
+        assert_eq!(next(&mut device).unwrap().unwrap(), n.to_le_bytes());
+        let _ = device.flush();
+    }
+}
+
+#[test]
+fn a_descriptor_as_long_as_its_message_is_fine() {
+    // Linux writes 16 + payload into the descriptor, not the buffer's size.
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    driver.send(1, 2, b"12345").unwrap();
+    let _ = driver.flush();
+    let id = memory.peek_u16(TO_DEVICE.available_entry(0));
+    memory.poke(TO_DEVICE.descriptor(id) + 8, &21_u32.to_le_bytes());
+    assert_eq!(next(&mut device(&memory)).unwrap().unwrap(), b"12345");
+}
+
+#[test]
+fn indices_wrap() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    for round in 0..70_000_u32 {
+        driver.send(1, 2, &round.to_le_bytes()).unwrap();
+        let _ = driver.flush();
+        assert_eq!(next(&mut device).unwrap().unwrap(), round.to_le_bytes());
+        device.send(2, 1, &round.to_le_bytes()).unwrap();
+        let _ = device.flush();
+        assert_eq!(next(&mut driver).unwrap().unwrap(), round.to_le_bytes());
+        let _ = driver.flush();
+    }
+}
+
+#[test]
+fn a_ring_larger_than_the_engine_is_refused() {
+    let memory = Memory::new();
+    let error = Error::RingSize {
+        count: u32::from(COUNT),
+        limit: 4,
+    };
+    let small = Driver::<_, 4>::attach(memory.driver(), layout(), BUFFER, 1, Quirks::default());
+    assert_eq!(small.err(), Some(error));
+    let small = Device::<_, 4>::attach(memory.device(), layout(), 1, Quirks::default());
+    assert_eq!(small.err(), Some(error));
+}

@@ -1,0 +1,252 @@
+//! Batches, buffers in hand, and suppression, between two honest sides.
+
+use rpmsg::{Driver, Error, Kick, Quirks, Ring};
+
+use crate::support::{
+    BUFFER, COUNT, Memory, TO_DEVICE, TO_DRIVER, assert_link_works_after_attaching_anew, device,
+    driver, layout, next,
+};
+
+#[test]
+fn nothing_is_published_before_the_flush_and_a_batch_is_published_once() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    for n in 0..5_u8 {
+        driver.send(1, 2, &[n]).unwrap();
+    }
+    assert_eq!(memory.peek_u16(TO_DEVICE.available_index()), 0);
+    let mut device = device(&memory);
+    assert_eq!(device.receive(), Ok(None));
+    let kick = driver.flush();
+    assert!(kick.wants(Ring::ToDevice) && !kick.wants(Ring::ToDriver));
+    assert_eq!(memory.peek_u16(TO_DEVICE.available_index()), 5);
+    assert_eq!(driver.flush(), Kick::NONE);
+    for n in 0..5_u8 {
+        assert_eq!(next(&mut device).unwrap().unwrap(), [n]);
+    }
+    assert_eq!(memory.peek_u16(TO_DEVICE.used_index()), 0);
+    let _ = device.flush();
+    assert_eq!(memory.peek_u16(TO_DEVICE.used_index()), 5);
+}
+
+#[test]
+fn the_peers_index_is_read_once_per_batch() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    for n in 0..4_u8 {
+        driver.send(1, 2, &[n]).unwrap();
+    }
+    let _ = driver.flush();
+    let _ = next(&mut device);
+    // Further messages are not seen until this batch is used up, so the index was not read again.
+    let loads = |device: &mut _| {
+        let before = memory.loads();
+        let _ = next(device);
+        memory.loads() - before
+    };
+    let inside = loads(&mut device);
+    let _ = loads(&mut device);
+    let _ = loads(&mut device);
+    driver.send(1, 2, b"next batch").unwrap();
+    let _ = driver.flush();
+    assert_eq!(loads(&mut device), inside + 1);
+}
+
+#[test]
+fn a_full_ring_says_so_and_goes_on_when_buffers_come_back() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    for _ in 0..COUNT {
+        driver.send(1, 2, b"x").unwrap();
+    }
+    let full = Err(Error::NoBuffer {
+        ring: Ring::ToDevice,
+    });
+    assert_eq!(driver.send(1, 2, b"x"), full);
+    let _ = driver.flush();
+    assert_eq!(driver.send(1, 2, b"x"), full);
+    assert!(next(&mut device).unwrap().is_some());
+    let _ = device.flush();
+    driver.send(1, 2, b"x").unwrap();
+    assert_eq!(driver.send(1, 2, b"x"), full);
+}
+
+#[test]
+fn a_buffer_is_written_in_parts_and_read_in_parts() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    let buffer = driver.reserve().unwrap();
+    assert_eq!(buffer.capacity(), BUFFER - 16);
+    driver.write(&buffer, 4, b"world").unwrap();
+    driver.write(&buffer, 0, b"hell").unwrap();
+    assert_eq!(
+        driver.write(&buffer, 2, b"x"),
+        Err(Error::Misaligned { offset: 2 })
+    );
+    assert_eq!(
+        driver.write(&buffer, 44, b"12345"),
+        Err(Error::PayloadTooLong { end: 49, room: 48 })
+    );
+    assert_eq!(
+        driver.write(&buffer, !3, b"12345"),
+        Err(Error::PayloadTooLong {
+            end: u32::MAX,
+            room: 48
+        })
+    );
+    driver.commit(buffer, 1, 2, 9).unwrap();
+    let _ = driver.flush();
+    let message = device.receive().unwrap().unwrap();
+    let mut part = [0; 4];
+    assert_eq!(device.read(&message, 4, &mut part), Ok(4));
+    assert_eq!(&part, b"worl");
+    assert_eq!(device.read(&message, 8, &mut part), Ok(1));
+    assert_eq!(device.read(&message, 12, &mut part), Ok(0));
+    assert_eq!(device.read(&message, !3, &mut part), Ok(0));
+    assert_eq!(
+        device.read(&message, 1, &mut part),
+        Err(Error::Misaligned { offset: 1 })
+    );
+    device.release(message).unwrap();
+}
+
+#[test]
+fn an_abandoned_buffer_serves_the_next_message() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    for _ in 0..3 * COUNT {
+        let buffer = driver.reserve().unwrap();
+        driver.abandon(buffer).unwrap();
+        let buffer = device.reserve().unwrap();
+        device.abandon(buffer).unwrap();
+    }
+    assert_eq!(driver.flush(), Kick::NONE);
+    assert_eq!(device.flush(), Kick::NONE);
+    assert_eq!(device.wake_on_buffer(false), Ok(true));
+    for _ in 0..COUNT {
+        driver.send(1, 2, b"x").unwrap();
+        device.send(2, 1, b"x").unwrap();
+    }
+    assert!(driver.reserve().is_err() && device.reserve().is_err());
+}
+
+#[test]
+fn a_message_longer_than_its_buffer_is_not_sent() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let room = BUFFER - 16;
+    let error = |end| Err(Error::PayloadTooLong { end, room });
+    for _ in 0..2 * COUNT {
+        assert_eq!(driver.send(1, 2, &[0; 49]), error(49));
+        assert_eq!(driver.send(1, 2, &[0; 70_000]), error(70_000));
+        let buffer = driver.reserve().unwrap();
+        assert_eq!(driver.commit(buffer, 1, 2, 49), error(49));
+    }
+    assert_eq!(driver.flush(), Kick::NONE);
+    driver.send(1, 2, &[0; 48]).unwrap();
+}
+
+#[test]
+fn messages_wake_and_returned_buffers_do_not_until_asked_for() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    driver.send(1, 2, b"x").unwrap();
+    assert!(driver.flush().is_needed());
+    assert!(next(&mut device).unwrap().is_some());
+    // Returned: the driver did not ask.
+    assert!(!device.flush().is_needed());
+    assert_eq!(driver.wake_on_buffer(true), Ok(true));
+    driver.send(1, 2, b"x").unwrap();
+    let _ = driver.flush();
+    assert!(next(&mut device).unwrap().is_some());
+    assert!(device.flush().wants(Ring::ToDevice));
+    // And the other way round.
+    device.send(2, 1, b"x").unwrap();
+    assert!(device.flush().is_needed());
+    assert!(next(&mut driver).unwrap().is_some());
+    assert!(!driver.flush().is_needed());
+}
+
+#[test]
+fn asking_to_be_woken_tells_of_a_message_that_came_before() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    assert_eq!(device.wake_on_message(false), Ok(false));
+    driver.send(1, 2, b"x").unwrap();
+    assert!(!driver.flush().is_needed());
+    assert_eq!(device.wake_on_message(true), Ok(true));
+    assert!(next(&mut device).unwrap().is_some());
+    assert_eq!(device.wake_on_message(true), Ok(false));
+    driver.send(1, 2, b"x").unwrap();
+    assert!(driver.flush().is_needed());
+}
+
+#[test]
+fn handles_of_an_older_generation_are_refused() {
+    let memory = Memory::new();
+    let mut old = driver(&memory);
+    let mut peer = device(&memory);
+    peer.send(1, 2, b"x").unwrap();
+    let _ = peer.flush();
+    let tx = old.reserve().unwrap();
+    let other = old.reserve().unwrap();
+    let rx = old.receive().unwrap().unwrap();
+    let mut new =
+        Driver::<_, 16>::attach(memory.driver(), layout(), BUFFER, 2, Quirks::default()).unwrap();
+    let restarted = Error::PeerRestarted { handle: 1, link: 2 };
+    assert_eq!(new.write(&tx, 0, b"x"), Err(restarted));
+    assert_eq!(new.read(&rx, 0, &mut [0; 4]), Err(restarted));
+    assert_eq!(new.commit(tx, 1, 2, 1), Err(restarted));
+    assert_eq!(new.abandon(other), Err(restarted));
+    assert_eq!(new.release(rx), Err(restarted));
+    assert_link_works_after_attaching_anew(&memory);
+}
+
+#[test]
+fn buffers_dropped_by_the_application_stay_out_of_use_and_harm_nothing() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    drop(driver.reserve().unwrap());
+    for _ in 1..COUNT {
+        driver.send(1, 2, b"x").unwrap();
+    }
+    assert!(driver.reserve().is_err());
+    let _ = driver.flush();
+    while let Some(message) = device.receive().unwrap() {
+        drop(message);
+    }
+    assert_eq!(device.flush(), Kick::NONE);
+    assert_eq!(memory.peek_u16(TO_DRIVER.used_index()), 0);
+    assert_link_works_after_attaching_anew(&memory);
+}
+
+#[test]
+fn a_buffer_size_that_cannot_be_is_refused() {
+    let memory = Memory::new();
+    for (size, fits) in [
+        (64, true),
+        (20, true),
+        (16, false),
+        (0, false),
+        (66, false),
+        (68, false),
+    ] {
+        let attached =
+            Driver::<_, 16>::attach(memory.driver(), layout(), size, 1, Quirks::default());
+        let error = (!fits).then_some(Error::BuffersDoNotFit {
+            count: 16,
+            size,
+            area: 0x400,
+        });
+        assert_eq!(attached.err(), error);
+    }
+    let huge = Driver::<_, 16>::attach(memory.driver(), layout(), !3, 1, Quirks::default());
+    assert!(matches!(huge.err(), Some(Error::BuffersDoNotFit { .. })));
+}

@@ -1,0 +1,13 @@
+//! Both roles over one window that fails the test at the first access which is not allowed.
+
+mod coherence;
+mod habits;
+mod hostile_device;
+mod hostile_driver;
+mod layout;
+mod lifecycle;
+mod link;
+mod lying_peer;
+mod model;
+mod session;
+mod support;

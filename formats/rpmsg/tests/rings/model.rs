@@ -1,0 +1,168 @@
+//! Both roles against a model: two queues of bytes.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+use rpmsg::{Error, Link, Queue, RxBuffer, SharedMemory, TxBuffer};
+
+use crate::support::{COUNT, Memory, device, driver};
+
+#[derive(Clone, Debug)]
+enum Action {
+    Send(Vec<u8>),
+    Reserve,
+    CommitOldest(u8),
+    AbandonOldest,
+    Receive,
+    Hold,
+    ReleaseOldest,
+    Flush,
+    Wake(bool, bool),
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        6 => prop::collection::vec(any::<u8>(), 0..=48).prop_map(Action::Send),
+        2 => Just(Action::Reserve),
+        2 => any::<u8>().prop_map(Action::CommitOldest),
+        1 => Just(Action::AbandonOldest),
+        6 => Just(Action::Receive),
+        2 => Just(Action::Hold),
+        2 => Just(Action::ReleaseOldest),
+        4 => Just(Action::Flush),
+        1 => any::<(bool, bool)>().prop_map(|(message, buffer)| Action::Wake(message, buffer)),
+    ]
+}
+
+/// One side with what it holds, and what it has sent so far.
+struct Side<M, Q> {
+    link: Link<M, Q>,
+    reserved: VecDeque<TxBuffer>,
+    held: VecDeque<(RxBuffer, Vec<u8>)>,
+    staged: VecDeque<Vec<u8>>,
+    /// Sent and flushed, not yet received by the other side.
+    sent: VecDeque<Vec<u8>>,
+    /// Buffers of the ring we send in that are not with the peer or on their way back.
+    wants_kick: bool,
+}
+
+impl<M: SharedMemory, Q: Queue> Side<M, Q> {
+    fn new(link: Link<M, Q>) -> Self {
+        Self {
+            link,
+            reserved: VecDeque::new(),
+            held: VecDeque::new(),
+            staged: VecDeque::new(),
+            sent: VecDeque::new(),
+            wants_kick: true,
+        }
+    }
+
+    fn act(&mut self, action: Action, inbox: &mut VecDeque<Vec<u8>>, peer_wants: bool) {
+        match action {
+            Action::Send(bytes) => match self.link.send(1, 2, &bytes) {
+                Ok(()) => self.staged.push_back(bytes),
+                Err(Error::NoBuffer { .. }) => {}
+                Err(error) => panic!("{error}"),
+            },
+            Action::Reserve => match self.link.reserve() {
+                Ok(buffer) => self.reserved.push_back(buffer),
+                Err(Error::NoBuffer { .. }) => {}
+                Err(error) => panic!("{error}"),
+            },
+            Action::CommitOldest(byte) => {
+                if let Some(buffer) = self.reserved.pop_front() {
+                    let bytes = [byte; 12];
+                    self.link.write(&buffer, 8, &bytes[8..]).unwrap();
+                    self.link.write(&buffer, 0, &bytes[..8]).unwrap();
+                    self.link.commit(buffer, 1, 2, 12).unwrap();
+                    self.staged.push_back(bytes.to_vec());
+                }
+            }
+            Action::AbandonOldest => {
+                if let Some(buffer) = self.reserved.pop_front() {
+                    self.link.abandon(buffer).unwrap();
+                }
+            }
+            Action::Receive | Action::Hold => {
+                let message = self.link.receive().unwrap();
+                let expected = inbox.pop_front();
+                assert_eq!(message.is_some(), expected.is_some());
+                if let (Some(message), Some(expected)) = (message, expected) {
+                    if matches!(action, Action::Hold) {
+                        self.held.push_back((message, expected));
+                    } else {
+                        self.give_back(message, &expected);
+                    }
+                }
+            }
+            Action::ReleaseOldest => {
+                if let Some((message, expected)) = self.held.pop_front() {
+                    self.give_back(message, &expected);
+                }
+            }
+            Action::Flush => {
+                let sent_any = !self.staged.is_empty();
+                let kick = self.link.flush();
+                assert!(!sent_any || !peer_wants || kick.is_needed());
+                self.sent.append(&mut self.staged);
+            }
+            Action::Wake(message, buffer) => {
+                let waiting = self.link.wake_on_message(message).unwrap();
+                assert_eq!(waiting, !inbox.is_empty());
+                self.wants_kick = message;
+                self.link.wake_on_buffer(buffer).unwrap();
+            }
+        }
+    }
+
+    fn give_back(&mut self, message: RxBuffer, expected: &[u8]) {
+        let mut bytes = vec![0; usize::from(message.header().len)];
+        self.link.read(&message, 0, &mut bytes).unwrap();
+        assert_eq!(bytes, expected);
+        self.link.release(message).unwrap();
+    }
+
+    fn finish(&mut self, inbox: &mut VecDeque<Vec<u8>>) {
+        while !self.reserved.is_empty() {
+            self.act(Action::AbandonOldest, inbox, false);
+        }
+        while !self.held.is_empty() {
+            self.act(Action::ReleaseOldest, inbox, false);
+        }
+        self.act(Action::Flush, inbox, false);
+    }
+}
+
+proptest! {
+    #[test]
+    fn both_roles_do_what_two_queues_do(actions in prop::collection::vec((any::<bool>(), action()), 1..400)) {
+        let memory = Memory::new();
+        let mut host = Side::new(driver(&memory));
+        let mut core = Side::new(device(&memory));
+        for (by_host, action) in actions {
+            if by_host {
+                host.act(action, &mut core.sent, core.wants_kick);
+            } else {
+                core.act(action, &mut host.sent, host.wants_kick);
+            }
+        }
+        host.finish(&mut core.sent);
+        core.finish(&mut host.sent);
+        // Every message arrives, and no buffer was lost on the way.
+        while !host.sent.is_empty() {
+            core.act(Action::Receive, &mut host.sent, false);
+        }
+        while !core.sent.is_empty() {
+            host.act(Action::Receive, &mut core.sent, false);
+        }
+        host.finish(&mut core.sent);
+        core.finish(&mut host.sent);
+        for _ in 0..COUNT {
+            host.link.send(1, 2, b"last").unwrap();
+            core.link.send(1, 2, b"last").unwrap();
+        }
+        prop_assert!(host.link.reserve().is_err());
+        prop_assert!(core.link.reserve().is_err());
+    }
+}
