@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 #[test]
-fn nothing_is_published_before_the_flush_and_a_batch_is_published_once() {
+fn l13_nothing_is_published_before_the_flush_and_a_batch_is_published_once() {
     let memory = Memory::new();
     let mut driver = driver(&memory);
     for n in 0..5_u8 {
@@ -151,7 +151,7 @@ fn a_message_longer_than_its_buffer_is_not_sent() {
 }
 
 #[test]
-fn messages_wake_and_returned_buffers_do_not_until_asked_for() {
+fn l15_messages_wake_and_returned_buffers_do_not_until_asked_for() {
     let memory = Memory::new();
     let mut driver = driver(&memory);
     let mut device = device(&memory);
@@ -173,7 +173,7 @@ fn messages_wake_and_returned_buffers_do_not_until_asked_for() {
 }
 
 #[test]
-fn asking_to_be_woken_tells_of_a_message_that_came_before() {
+fn l14_asking_to_be_woken_tells_of_a_message_that_came_before() {
     let memory = Memory::new();
     let mut driver = driver(&memory);
     let mut device = device(&memory);
@@ -188,7 +188,7 @@ fn asking_to_be_woken_tells_of_a_message_that_came_before() {
 }
 
 #[test]
-fn handles_of_an_older_generation_are_refused() {
+fn l8_handles_of_an_older_generation_are_refused() {
     let memory = Memory::new();
     let mut old = driver(&memory);
     let mut peer = device(&memory);
