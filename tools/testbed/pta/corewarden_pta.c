@@ -26,9 +26,6 @@
 
 #include "corewarden_pta.h"
 
-#define TA_UUID { 0x80a4c275, 0x0a47, 0x4905, \
-		{ 0x82, 0x85, 0x14, 0x86, 0xa9, 0x77, 0x1a, 0x08 } }
-
 #define CORE_ID		0
 
 #define PRIVATE_PA	0x0ee00000
@@ -96,6 +93,13 @@ static uint32_t starts;
 #ifdef PTA_VARIANT_COUNTERS
 static uint64_t bytes_copied;
 static uint64_t bytes_hashed;
+static uint64_t ticks_copying;
+static uint64_t ticks_hashing;
+
+static uint32_t microseconds(uint64_t ticks)
+{
+	return ticks * 1000000 / read_cntfrq();
+}
 #endif
 
 /* Bits 9:2 of the data register's address are the mask of the lines touched. */
@@ -166,7 +170,7 @@ static void set_pair(TEE_Param *param, uint64_t value)
 	reg_pair_from_64(value, &param->value.b, &param->value.a);
 }
 
-/* Every command but VERSION names the core first. */
+/* Every command but VERSION names the core first; pta-api.md 1.4. */
 static TEE_Result check(uint32_t types, uint32_t expected,
 			const TEE_Param params[TEE_NUM_PARAMS])
 {
@@ -193,6 +197,8 @@ static TEE_Result load_segment(TEE_Param params[TEE_NUM_PARAMS])
 	uint64_t device = pair(params + 2);
 	struct area *area = NULL;
 	TEE_Result res = TEE_SUCCESS;
+	uint64_t begin __maybe_unused = 0;
+	uint64_t copied __maybe_unused = 0;
 	uint8_t *to = NULL;
 
 	if (!params[3].memref.buffer ||
@@ -206,18 +212,23 @@ static TEE_Result load_segment(TEE_Param params[TEE_NUM_PARAMS])
 	if (!halted())
 		return TEE_ERROR_BAD_STATE;
 
-	/* Either memref may be the normal world's: read once, then judged. */
+	/* Either memref may be the normal world's; pta-api.md 1.6. */
 	memcpy(digest, params[3].memref.buffer, sizeof(digest));
 	to = area->mapped + (device - area->device);
+	begin = barrier_read_counter_timer();
 	memcpy(to, params[1].memref.buffer, size);
 	dcache_cleaninv_range(to, size);
+	copied = barrier_read_counter_timer();
+	/* What the core will see is what is judged; pta-api.md 2.3. */
 	res = hash_sha256_check(digest, to, size);
-	if (res)
-		fill(to, 0, size);
 #ifdef PTA_VARIANT_COUNTERS
+	ticks_hashing += barrier_read_counter_timer() - copied;
+	ticks_copying += copied - begin;
 	bytes_copied += size;
 	bytes_hashed += size;
 #endif
+	if (res)
+		fill(to, 0, size);
 	return res;
 }
 
@@ -349,7 +360,7 @@ static TEE_Result upstream_invoke(void *session __unused, uint32_t command,
 static bool caller_is_our_ta(void)
 {
 	struct ts_session *session = ts_get_calling_session();
-	const TEE_UUID ta = TA_UUID;
+	const TEE_UUID ta = COREWARDEN_PTA_CALLER_UUID;
 
 	return session && is_user_ta_ctx(session->ctx) &&
 	       !memcmp(&session->ctx->uuid, &ta, sizeof(ta));
@@ -481,11 +492,14 @@ static TEE_Result extension_command(uint32_t command, uint32_t types,
 #ifdef PTA_VARIANT_COUNTERS
 	case COREWARDEN_PTA_COUNTERS:
 		res = check(types, TEE_PARAM_TYPES(VALUE_IN, VALUE_OUT,
-						   VALUE_OUT, NONE), params);
+						   VALUE_OUT, VALUE_OUT),
+			    params);
 		if (res)
 			return res;
 		set_pair(params + 1, bytes_copied);
 		set_pair(params + 2, bytes_hashed);
+		params[3].value.a = microseconds(ticks_copying);
+		params[3].value.b = microseconds(ticks_hashing);
 		return TEE_SUCCESS;
 #endif
 	default:
@@ -538,7 +552,7 @@ static TEE_Result corewarden_init(void)
 	line_set(LINE_RELEASE, false);
 	io_clrbits8(gpio + GPIO_DIR,
 		    BIT(LINE_RUNNING) | BIT(LINE_FAULT) | BIT(LINE_ACK));
-	/* Private memory survives a reset of the board; the old image must not. */
+	/* Private memory survives a reset of the board, the old image must not; pta-api.md 3.7. */
 	wipe();
 	IMSG("core %d held in reset, private memory cleared", CORE_ID);
 	return TEE_SUCCESS;
