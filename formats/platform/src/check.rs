@@ -17,7 +17,7 @@ pub(crate) fn file(file: &File) -> Result<(), Error> {
         });
     }
     let mut next = Some(0);
-    for (index, core) in file.cores.iter().enumerate() {
+    for (index, core) in indexed(&file.cores) {
         if next.is_none_or(|next| core.id < next) {
             return Err(Error::CoreIds {
                 core: index,
@@ -47,7 +47,7 @@ fn slots(file: &File) -> Result<(), Error> {
             limit: MAX_ROOTS,
         });
     }
-    for (index, root) in file.roots.iter().enumerate() {
+    for (index, root) in indexed(&file.roots) {
         if root.slot >= MAX_SLOTS {
             return Err(Error::Slot { slot: root.slot });
         }
@@ -60,7 +60,7 @@ fn slots(file: &File) -> Result<(), Error> {
             return Err(Error::RootFile { root: index });
         }
     }
-    for (index, slot) in file.required_slots.iter().enumerate() {
+    for (index, slot) in indexed(&file.required_slots) {
         let repeated = file.required_slots.iter().take(index).any(|s| s == slot);
         if repeated || !file.roots.iter().any(|root| root.slot == *slot) {
             return Err(Error::Slot { slot: *slot });
@@ -80,7 +80,7 @@ fn one_core(index: usize, core: &Core) -> Result<(), Error> {
         return Err(Error::InsecureName { core: index });
     }
     let repeats = |(at, login)| core.logins.iter().take(at).any(|other| other == login);
-    if core.logins.is_empty() || core.logins.iter().enumerate().any(repeats) {
+    if core.logins.is_empty() || indexed(&core.logins).any(repeats) {
         return Err(Error::Logins { core: index });
     }
     if core.regions.is_empty() || core.regions.len() > MAX_REGIONS {
@@ -90,7 +90,7 @@ fn one_core(index: usize, core: &Core) -> Result<(), Error> {
             limit: MAX_REGIONS,
         });
     }
-    for (at, region) in core.regions.iter().enumerate() {
+    for (at, region) in indexed(&core.regions) {
         let owner = Owner::Region(index, at);
         name(&region.name, owner)?;
         if core.regions.iter().take(at).any(|r| r.name == region.name) {
@@ -153,7 +153,7 @@ fn areas(core: usize, of: &Core) -> Result<(), Error> {
         (AreaName::Vrings, window.vrings),
         (AreaName::Buffers, window.buffers),
     ];
-    for (at, (name, area)) in areas.iter().enumerate() {
+    for (at, (name, area)) in indexed(&areas) {
         let fits = area_fits(*area, window.size);
         let right = match name {
             // Linux rewrites up to 1 KiB of it, and the generation lines follow the table: a page, no more.
@@ -223,7 +223,7 @@ fn disjoint(cores: &[Core]) -> Result<(), Error> {
 
 /// Every region and window of every core: core, device addresses, physical addresses.
 fn memories(cores: &[Core]) -> impl Iterator<Item = (usize, Span, Span)> + Clone {
-    cores.iter().enumerate().flat_map(|(index, core)| {
+    indexed(cores).flat_map(|(index, core)| {
         let regions = core
             .regions
             .iter()
@@ -233,4 +233,9 @@ fn memories(cores: &[Core]) -> impl Iterator<Item = (usize, Span, Span)> + Clone
             .chain([window])
             .filter_map(move |(device, physical)| Some((index, device?, physical?)))
     })
+}
+
+/// Each item with its index. `enumerate` counts beyond every slice's length, and so could overflow and panic.
+fn indexed<T>(items: &[T]) -> impl Iterator<Item = (usize, &T)> + Clone {
+    (0..items.len()).zip(items)
 }

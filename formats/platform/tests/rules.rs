@@ -398,6 +398,23 @@ fn cores_must_be_sorted_named_and_placed_apart() {
             address: 0x0ee0_0000
         }
     );
+    let twice = QEMU_VIRT.replace(
+        "[core.shared]",
+        "[[core.private]]\nname = \"ram\"\ndevice = 0x0\nphysical = 0x0\nsize = 0x1000\n[core.shared]",
+    );
+    assert_eq!(
+        read(&twice).unwrap_err(),
+        Error::Name {
+            owner: Owner::Region(0, 1)
+        }
+    );
+    assert!(read(&twice.replacen("\"ram\"", "\"rom\"", 1)).is_ok());
+    let root = "[[root]]\nfile = \"keys/dev-root.pem\"\nslot = 0\n";
+    assert!(QEMU_VIRT.contains(root));
+    assert_eq!(
+        read(&QEMU_VIRT.replace(root, &root.repeat(2))).unwrap_err(),
+        Error::RootFile { root: 1 }
+    );
     // Two cores may use the same addresses of their own.
     let (head, tail) = QEMU_VIRT_TEST.split_at(QEMU_VIRT_TEST.find("id = 1").unwrap());
     let same = tail.replacen("= 0x22000000", "= 0x21000000", 2).replacen(

@@ -60,16 +60,18 @@ impl SharedView {
             *to = *from;
         }
         let mut places = view.vdevs.iter_mut();
+        let mut count = 0_u32;
         for vdev in master.vdevs() {
+            count = count.saturating_add(1);
             let place = places.next().ok_or(Error::Vdevs {
-                count: u32::try_from(master.vdevs().count()).unwrap_or(u32::MAX),
+                count,
                 limit: u32::try_from(MAX_VDEVS).unwrap_or(u32::MAX),
             })?;
             *place = Some(judge.vdev(&vdev)?);
         }
         let differs = judge.fixed.iter().zip(master.bytes()).take(used);
         view.changed = differs
-            .zip(0..)
+            .zip(0..u32::MAX)
             .find(|((ours, theirs), _)| ours != theirs)
             .map(|(_, offset)| offset);
         Ok(view)

@@ -461,7 +461,7 @@ fn name(entry: u32, name: &[u8; 32]) -> Result<(), Error> {
 
 fn zeros(bytes: &[u8], start: u64, end: u64) -> Result<(), Error> {
     let gap = between(bytes, start, end).unwrap_or(&[]);
-    match gap.iter().zip(start..).find(|(byte, _)| **byte != 0) {
+    match gap.iter().zip(start..end).find(|(byte, _)| **byte != 0) {
         Some((value, offset)) => Err(Error::Padding {
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
             value: *value,
