@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 
 use rpmsg::{
     Change, Coherence, Device, DeviceLife, DeviceStep, Driver, DriverLife, DriverStep, Event,
-    Quirks, ServiceName, Session, SharedMemory,
+    LinkLayout, Quirks, ServiceName, Session, SharedMemory, VringLayout, Window,
 };
 
-use crate::support::{BUFFER, SIZE, layout, next, status};
+use crate::support::{BASE, BUFFER, SIZE, layout, next, status};
 
 const LINE: u32 = 64;
 
@@ -158,15 +158,64 @@ fn messages_pass_both_ways_without_coherence() {
 }
 
 #[test]
+fn rings_longer_than_a_line_pass_without_coherence() {
+    const WIDE: u32 = 0x10_0000;
+    let memory = RefCell::new(vec![0; WIDE as usize]);
+    let (host, core) = (Cached::new(&memory), Cached::new(&memory));
+    let window = Window::new(BASE, WIDE).unwrap();
+    let ring = |at| VringLayout::new(&window, BASE + at, 256, 4096).unwrap();
+    let layout = LinkLayout::new(
+        window,
+        ring(0x1_0000),
+        ring(0x2_0000),
+        BASE + 0x4_0000,
+        0x4_0000,
+    )
+    .unwrap();
+    let mut driver = Driver::<_, 256>::attach(&host, layout, 512, 1, Quirks::default()).unwrap();
+    let mut device = Device::<_, 256>::attach(&core, layout, 1, Quirks::default()).unwrap();
+    for round in 0..5_u8 {
+        for n in 0..200_u8 {
+            driver.send(1, 2, &[round, n]).unwrap();
+            device.send(2, 1, &[n, round]).unwrap();
+        }
+        let _ = driver.flush();
+        let _ = device.flush();
+        for n in 0..200_u8 {
+            assert_eq!(next(&mut device).unwrap().unwrap(), [round, n]);
+            assert_eq!(next(&mut driver).unwrap().unwrap(), [n, round]);
+        }
+        let _ = driver.flush();
+        let _ = device.flush();
+    }
+}
+
+#[test]
+fn suppression_passes_without_coherence() {
+    let memory = RefCell::new(vec![0; SIZE as usize]);
+    let (host, core) = (Cached::new(&memory), Cached::new(&memory));
+    let mut driver = Driver::<_, 8>::attach(&host, layout(), BUFFER, 1, Quirks::default()).unwrap();
+    let mut device = Device::<_, 8>::attach(&core, layout(), 1, Quirks::default()).unwrap();
+    for wanted in [true, false, true, false] {
+        driver.wake_on_message(wanted).unwrap();
+        device.wake_on_message(wanted).unwrap();
+        driver.send(1, 2, b"x").unwrap();
+        device.send(2, 1, b"x").unwrap();
+        assert_eq!(driver.flush().is_needed(), wanted);
+        assert_eq!(device.flush().is_needed(), wanted);
+    }
+}
+
+#[test]
 fn the_life_cycle_passes_without_coherence() {
     let memory = RefCell::new(vec![0; SIZE as usize]);
     let (host, core) = (Cached::new(&memory), Cached::new(&memory));
     let mut device = DeviceLife::begin(&core, status());
-    for _ in 0..3 {
+    for size in [64, 48, 32] {
         let mut driver = DriverLife::begin(&host, status(), 1);
         while device.step(&core) != DeviceStep::Wait {}
         assert_eq!(driver.step(&host), DriverStep::Prepare);
-        let link = Driver::<_, 8>::attach(&host, layout(), BUFFER, 1, Quirks::default()).unwrap();
+        let link = Driver::<_, 8>::attach(&host, layout(), size, 1, Quirks::default()).unwrap();
         driver.ready(&host);
         let DeviceStep::Attach(generation) = device.step(&core) else {
             panic!("DRIVER_OK not seen");
@@ -187,6 +236,12 @@ fn the_life_cycle_passes_without_coherence() {
         ));
         assert_eq!(driver.step(&host), DriverStep::Run);
         assert_eq!(device.step(&core), DeviceStep::Run);
+        // Other buffer sizes mean other descriptors, which the device must not have cached.
+        let message = [size as u8; 16];
+        host_session.link().send(1, 2, &message).unwrap();
+        let _ = host_session.flush();
+        let received = next(core_session.link()).unwrap().unwrap();
+        assert_eq!(received, message);
         driver.detach(&host);
     }
 }

@@ -109,6 +109,7 @@ fn a_buffer_that_leaves_its_area_is_refused_and_goes_back() {
     let end = BASE + u64::from(BUFFERS.end);
     let cases = [
         (end - 4, BUFFER),
+        (end - u64::from(BUFFER) + 4, BUFFER),
         (end, 16),
         (BASE + u64::from(BUFFERS.start) - 4, BUFFER),
         // The rings and the table are no buffers either.
