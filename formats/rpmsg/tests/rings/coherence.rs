@@ -211,7 +211,7 @@ fn the_life_cycle_passes_without_coherence() {
     let memory = RefCell::new(vec![0; SIZE as usize]);
     let (host, core) = (Cached::new(&memory), Cached::new(&memory));
     let mut device = DeviceLife::begin(&core, status());
-    for size in [64, 48, 32] {
+    for size in [64, 60, 56] {
         let mut driver = DriverLife::begin(&host, status(), 1);
         while device.step(&core) != DeviceStep::Wait {}
         assert_eq!(driver.step(&host), DriverStep::Prepare);
