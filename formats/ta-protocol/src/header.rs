@@ -169,7 +169,7 @@ impl pta::Extension {
             Self::State => [ValueInput, ValueOutput, ValueOutput, MemrefOutput],
             Self::Wipe => [ValueInput, None, None, None],
             Self::Record => [ValueInput, MemrefInput, None, None],
-            Self::Counters => [ValueInput, ValueOutput, ValueOutput, None],
+            Self::Counters => [ValueInput, ValueOutput, ValueOutput, ValueOutput],
         }
     }
 }
