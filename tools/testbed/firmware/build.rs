@@ -6,7 +6,7 @@ use std::{env, fs};
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=link.ld");
-    println!("cargo::rerun-if-env-changed=COREWARDEN_BULK");
+    println!("cargo::rerun-if-env-changed=COREWARDEN_IMAGE_SIZE");
     println!("cargo::rerun-if-env-changed=COREWARDEN_CRASH_MS");
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     println!(
@@ -17,7 +17,7 @@ fn main() {
     println!("cargo::rustc-link-arg-bins=-zmax-page-size=4096");
     println!("cargo::rustc-link-arg-bins=--build-id=sha1");
 
-    let bulk = number("COREWARDEN_BULK", 0);
+    let bulk = number("COREWARDEN_IMAGE_SIZE", 0).saturating_sub(WITHOUT_PADDING);
     let crash_ms = number("COREWARDEN_CRASH_MS", 1000);
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     fs::write(out.join("bulk.bin"), noise(bulk)).expect("OUT_DIR is writable");
@@ -45,3 +45,6 @@ fn noise(len: usize) -> Vec<u8> {
         })
         .collect()
 }
+
+/// What the image loads without any padding, about.
+const WITHOUT_PADDING: usize = 0x3000;
