@@ -80,6 +80,17 @@ impl BytePort {
         })
     }
 
+    /// Another handle to the same doorbell.
+    ///
+    /// # Errors
+    /// [`Error::Doorbell`] where the system has no descriptor left.
+    pub fn try_clone(&self) -> Result<Self, Error> {
+        let fd = self.fd.try_clone();
+        Ok(BytePort {
+            fd: fd.map_err(|error| failed(DoorbellOperation::Open, errno_of(&error)))?,
+        })
+    }
+
     /// Two doorbells that ring each other.
     ///
     /// # Errors

@@ -58,6 +58,8 @@ struct ErrorBody<'a> {
     exit_code: u8,
     message: &'a str,
     hint: Option<&'a str>,
+    /// The library's error with its numbers, for scripts that ask for exactly one.
+    error: Option<String>,
     refusal: Option<Refusal>,
 }
 
@@ -76,6 +78,7 @@ impl<'a> ErrorBody<'a> {
             exit_code: failure.exit.code(),
             message: &failure.message,
             hint: failure.hint.as_deref(),
+            error: failure.error.map(|error| format!("{error:?}")),
             refusal,
         }
     }

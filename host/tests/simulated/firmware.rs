@@ -1,0 +1,325 @@
+//! A core in a thread: the device's role of a real link, over its own mapping of the window.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use corewarden::attach::{Attachment, Target};
+use corewarden::doorbell::{BytePort, Doorbell};
+use corewarden::shared_memory::Window;
+use corewarden::{Error, Limit};
+use platform::{Core, Platform};
+use rpmsg::{
+    Change, Device, DeviceLife, DeviceQueue, DeviceStep, Endpoint, Event, Kick, LinkLayout, Quirks,
+    Ring, ServiceName, Session, SharedMemory, StatusWord, VringLayout,
+};
+
+/// What the firmware does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Sends it back.
+    Echo,
+    /// Sends it back with its last byte changed.
+    Change,
+    /// Keeps it.
+    Silence,
+    /// Announces nonsense, then sends everything back.
+    Nonsense,
+    /// Sends it back, and knows nothing of generations: only DRIVER_OK counts.
+    Plain,
+}
+
+/// The shared window of the test platform, with a published table.
+pub(crate) struct Board {
+    pub(crate) platform: Platform,
+    pub(crate) window: Window,
+    far: Window,
+    bell: (BytePort, BytePort),
+}
+
+/// A running core; it halts when this is dropped.
+pub(crate) struct Firmware {
+    halt: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+pub(crate) fn platform() -> Platform {
+    let text = include_str!("../../../ta/platforms/qemu-virt.toml");
+    Platform::try_from(toml::from_str::<platform::File>(text).unwrap()).unwrap()
+}
+
+/// The table as the secure world keeps it: one RPMsg device with two rings of 256.
+pub(crate) fn master() -> Vec<u8> {
+    let vdev = [3, 7, 0, 1, 0, 0, 0x200];
+    let rings = [
+        [VRING_0, 0x1000, DESCRIPTORS, 0, 0],
+        [VRING_1, 0x1000, DESCRIPTORS, 1, 0],
+    ];
+    let words = [1, 1, 0, 0, ENTRY].into_iter().chain(vdev);
+    words
+        .chain(rings.into_iter().flatten())
+        .flat_map(u32::to_le_bytes)
+        .collect()
+}
+
+impl Board {
+    pub(crate) fn new() -> Self {
+        let platform = platform();
+        let size = usize::try_from(platform.core(0).unwrap().shared().size()).unwrap();
+        let (window, fd) = Window::memfd(size).unwrap();
+        let far = Window::map(&fd, 0, size).unwrap();
+        let board = Board {
+            platform,
+            window,
+            far,
+            bell: BytePort::pair().unwrap(),
+        };
+        board.publish();
+        board
+    }
+
+    /// What the secure world does at LOAD: a clean table page.
+    pub(crate) fn publish(&self) {
+        self.far.copy_in(0, &[0; 0x1000]);
+        self.far.copy_in(0, &master());
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        self.platform.core(0).unwrap()
+    }
+
+    /// Releases the core, and gives a handle to Linux' end of its doorbell.
+    pub(crate) fn start(&self, manner: Manner) -> (Firmware, BytePort) {
+        let (near, far) = (&self.bell.0, &self.bell.1);
+        let firmware = Firmware::start(self.far.clone(), far.try_clone().unwrap(), manner);
+        (firmware, near.try_clone().unwrap())
+    }
+
+    pub(crate) fn attach(
+        &self,
+        doorbell: BytePort,
+        limit: Limit<'_>,
+    ) -> Result<Attachment<Window, BytePort>, Error> {
+        let master = master();
+        let target = Target {
+            core: self.core(),
+            master: &master,
+            starts: 1,
+            device: 0,
+            handshake: LONG,
+        };
+        Attachment::new(&target, self.window.clone(), doorbell, limit)
+    }
+}
+
+impl Firmware {
+    pub(crate) fn start(window: Window, bell: BytePort, manner: Manner) -> Self {
+        let halt = Arc::new(AtomicBool::new(false));
+        let halted = Arc::clone(&halt);
+        let thread = thread::spawn(move || {
+            let mut core = Machine::new(window, bell, manner);
+            while !halted.load(Ordering::Relaxed) {
+                core.step();
+            }
+        });
+        Firmware {
+            halt,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Firmware {
+    fn drop(&mut self) {
+        self.halt.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+struct Machine {
+    window: Window,
+    bell: BytePort,
+    manner: Manner,
+    layout: LinkLayout,
+    life: Life,
+    service: Option<Service>,
+}
+
+enum Life {
+    Generations(DeviceLife),
+    Plain { attached: bool },
+}
+
+struct Service {
+    session: Session<Window, DeviceQueue<256>, 2>,
+    endpoint: Endpoint,
+    waiting: Option<(u32, Vec<u8>)>,
+}
+
+impl Machine {
+    fn new(window: Window, mut bell: BytePort, manner: Manner) -> Self {
+        let life = match manner {
+            Manner::Plain => Life::Plain { attached: false },
+            _ => Life::Generations(DeviceLife::begin(&window, status())),
+        };
+        ring_both(&mut bell);
+        Machine {
+            window,
+            bell,
+            manner,
+            layout: layout(),
+            life,
+            service: None,
+        }
+    }
+
+    fn step(&mut self) {
+        match self.life.step(&self.window) {
+            DeviceStep::Wait => self.rest(),
+            DeviceStep::Kick => ring_both(&mut self.bell),
+            DeviceStep::Attach(generation) => {
+                let link = Device::attach(
+                    self.window.clone(),
+                    self.layout,
+                    generation,
+                    Quirks::default(),
+                );
+                let mut session = Session::new(link.unwrap());
+                let endpoint = session.open(None).unwrap();
+                if self.manner == Manner::Nonsense {
+                    session.send(&endpoint, 53, &[0xff; 40]).unwrap();
+                    session.send(&endpoint, 53, b"short").unwrap();
+                    session.send(&endpoint, 77, b"for nobody").unwrap();
+                }
+                let name = ServiceName::new("corewarden-echo").unwrap();
+                session.announce(&endpoint, name, Change::Created).unwrap();
+                ring(&mut self.bell, session.flush());
+                self.service = Some(Service {
+                    session,
+                    endpoint,
+                    waiting: None,
+                });
+            }
+            DeviceStep::Run => self.work(),
+            DeviceStep::Detach(_) => self.service = None,
+        }
+    }
+
+    fn work(&mut self) {
+        let manner = self.manner;
+        let idle = match &mut self.service {
+            Some(service) => match service.work(manner) {
+                Ok(idle) => {
+                    ring(&mut self.bell, service.session.flush());
+                    idle
+                }
+                Err(error) => panic!("the driver broke the link: {error}"),
+            },
+            None => true,
+        };
+        if idle {
+            self.rest();
+        }
+    }
+
+    fn rest(&mut self) {
+        // The other end may be closed between two drivers.
+        if self.bell.wait(Duration::from_millis(2)).is_err() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Life {
+    fn step(&mut self, window: &Window) -> DeviceStep {
+        let attached = match self {
+            Life::Generations(life) => return life.step(window),
+            Life::Plain { attached } => attached,
+        };
+        let before = std::mem::replace(attached, status().load(window).is_ready());
+        match (before, *attached) {
+            (false, false) => DeviceStep::Wait,
+            (false, true) => DeviceStep::Attach(1),
+            (true, true) => DeviceStep::Run,
+            (true, false) => DeviceStep::Detach(rpmsg::RestartSign::StatusReset),
+        }
+    }
+}
+
+impl Service {
+    fn work(&mut self, manner: Manner) -> Result<bool, rpmsg::Error> {
+        for _ in 0..64 {
+            if let Some((to, bytes)) = &self.waiting {
+                match self.session.send(&self.endpoint, *to, bytes) {
+                    Ok(()) => self.waiting = None,
+                    Err(rpmsg::Error::NoBuffer { .. }) => {
+                        self.session.link().wake_on_buffer(true)?;
+                        return Ok(true);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            let mut room = [0; 512];
+            match self.session.poll(&mut room)? {
+                None => return Ok(true),
+                Some(Event::Service(_)) => {}
+                Some(Event::Message { header, copied }) => {
+                    let mut bytes = room[..copied].to_vec();
+                    if let (Manner::Change, Some(last)) = (manner, bytes.last_mut()) {
+                        *last ^= 1;
+                    }
+                    if manner != Manner::Silence {
+                        self.waiting = Some((header.source, bytes));
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+pub(crate) fn status() -> StatusWord {
+    StatusWord::new(&device_window(), WINDOW, ENTRY, 2).unwrap()
+}
+
+fn layout() -> LinkLayout {
+    let window = device_window();
+    let ring = |at: u32| VringLayout::new(&window, at.into(), DESCRIPTORS, 0x1000).unwrap();
+    LinkLayout::new(
+        window,
+        ring(VRING_0),
+        ring(VRING_1),
+        WINDOW + 0x10000,
+        0x40000,
+    )
+    .unwrap()
+}
+
+fn device_window() -> rpmsg::Window {
+    rpmsg::Window::new(WINDOW, 0xe0_0000).unwrap()
+}
+
+fn ring(bell: &mut BytePort, kick: Kick) {
+    for (ring, notify_id) in [(Ring::ToDriver, 0), (Ring::ToDevice, 1)] {
+        if kick.wants(ring) {
+            let _ = bell.ring(notify_id);
+        }
+    }
+}
+
+fn ring_both(bell: &mut BytePort) {
+    for notify_id in [0, 1] {
+        let _ = bell.ring(notify_id);
+    }
+}
+
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+const WINDOW: u64 = 0x2120_0000;
+const VRING_0: u32 = 0x2120_2000;
+const VRING_1: u32 = 0x2120_5000;
+const DESCRIPTORS: u32 = 256;
+/// Where the vdev entry begins.
+pub(crate) const ENTRY: u32 = 20;

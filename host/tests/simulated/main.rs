@@ -1,0 +1,5 @@
+//! The library and its commands against a firmware in a thread, over real rings.
+
+mod firmware;
+mod link;
+mod ping;
