@@ -56,12 +56,13 @@ impl Cache {
 
     /// Waits until nobody else changes the cache; the guard ends with its value, or with the process.
     pub(crate) fn exclusive(&self) -> Result<Exclusive> {
-        let guard = Exclusive::on(&self.root.join("lock"))?;
+        let mut guard = Exclusive::on(&self.root.join("lock"))?;
         let leftovers = self.root.join(PARTIAL);
         if leftovers.exists() {
             fs::remove_dir_all(&leftovers)
                 .with_context(|| format!("cannot remove {}", leftovers.display()))?;
         }
+        guard.scratch = Some(leftovers);
         Ok(guard)
     }
 
@@ -79,9 +80,20 @@ impl Cache {
 
 /// Holding an `Exclusive` tells you that no other process holds one on the same file.
 #[derive(Debug)]
-pub(crate) struct Exclusive(
-    #[expect(dead_code, reason = "held for its lock, which ends when it closes")] File,
-);
+pub(crate) struct Exclusive {
+    #[expect(dead_code, reason = "held for its lock, which ends when it closes")]
+    file: File,
+    scratch: Option<PathBuf>,
+}
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        if let Some(scratch) = &self.scratch {
+            // What is left is removed by the next one at the latest.
+            let _ = fs::remove_dir_all(scratch);
+        }
+    }
+}
 
 impl Exclusive {
     /// Waits for the lock on `path`.
@@ -98,7 +110,10 @@ impl Exclusive {
             .with_context(|| format!("cannot open {}", path.display()))?;
         file.lock()
             .with_context(|| format!("cannot lock {}", path.display()))?;
-        Ok(Self(file))
+        Ok(Self {
+            file,
+            scratch: None,
+        })
     }
 }
 

@@ -33,13 +33,16 @@ pub fn obtain(cache: &Cache, lock: &Lock, progress: Progress<'_>) -> Result<Asse
     };
     if !missing(&groups).is_empty() {
         let guard = cache.exclusive()?;
+        // Another process may have done it while this one waited.
         let missing = missing(&groups);
         let entries: Vec<&Entry> = missing
             .iter()
             .flat_map(|group| lock.group(*group))
             .collect();
         let had = download(cache, &guard, &entries, progress)?;
-        unpack::groups(cache, &guard, lock, &missing, &had, progress)?;
+        if !missing.is_empty() {
+            unpack::groups(cache, &guard, lock, &missing, &had, progress)?;
+        }
     }
     for group in &groups {
         warn_of_replacements(&unpacked(cache, lock, *group), progress);
@@ -118,9 +121,8 @@ pub(crate) fn download(
     }
     if !gone.is_empty() {
         had.extend(
-            replace::newer_versions(cache, guard, &gone, progress).with_context(|| {
-                format!("the pinned files themselves could not be had: {complaint}")
-            })?,
+            replace::newer_versions(cache, guard, &gone, progress)
+                .with_context(|| format!("pinned files could not be had; apt says: {complaint}"))?,
         );
     }
     Ok(had)

@@ -43,7 +43,12 @@ pub(crate) fn download(files: &[&PinnedFile], folder: &Path) -> Result<String> {
             .context("cannot start apt-helper, which is part of apt")?;
         let text = String::from_utf8_lossy(&output.stderr);
         let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("E:")).collect();
-        complaint = errors.join("; ");
+        complaint = errors
+            .iter()
+            .take(COMPLAINTS)
+            .copied()
+            .collect::<Vec<_>>()
+            .join("; ");
     }
     Ok(complaint)
 }
@@ -89,7 +94,7 @@ impl PrivateApt {
                 base,
             };
             outcome = run_logged(
-                apt.command("apt-get").arg("update"),
+                apt.command("apt-get").args(["update", "--error-on=any"]),
                 &folder.join("update.log"),
             );
             if outcome.is_ok() {
@@ -128,20 +133,44 @@ impl PrivateApt {
         architecture: &str,
         version: &str,
     ) -> Result<Vec<RawFile>> {
-        let mut command = self.command("apt-get");
         if architecture == SOURCE {
+            let mut command = self.command("apt-get");
             command.args(["--print-uris", "--download-only", "source"]);
-            command.arg(format!("{name}={version}"));
-        } else {
-            command.args(["--print-uris", "download"]);
+            let text = read(command.arg(format!("{name}={version}")))?;
+            let files = files_in(&text, &self.base);
+            return some_files(files, name, version);
+        }
+        let wanted = [(name.to_owned(), version.to_owned())];
+        let mut files = self.packages(&wanted, architecture)?;
+        some_files(files.pop().into_iter().collect(), name, version)
+    }
+
+    /// The file of each of several binary packages, in their order; apt reads its lists only once for all.
+    pub(crate) fn packages(
+        &self,
+        wanted: &[(String, String)],
+        architecture: &str,
+    ) -> Result<Vec<RawFile>> {
+        let mut command = self.command("apt-get");
+        command.args(["--print-uris", "download"]);
+        for (name, version) in wanted {
             command.arg(format!("{name}:{architecture}={version}"));
         }
-        let text = read(&mut command)?;
-        let files = files_in(&text, &self.base);
-        if files.is_empty() {
-            bail!("apt names no file of {name} {version}");
-        }
-        Ok(files)
+        let files = files_in(&read(&mut command)?, &self.base);
+        wanted
+            .iter()
+            .map(|(name, version)| {
+                let begin = format!("{name}_");
+                let is_it = |file: &&RawFile| {
+                    file.path
+                        .rsplit('/')
+                        .next()
+                        .is_some_and(|last| last.starts_with(&begin))
+                };
+                let file = files.iter().find(is_it).cloned();
+                file.with_context(|| format!("apt names no file of {name} {version}"))
+            })
+            .collect()
     }
 
     /// Names and versions of all packages that installing `name` into an empty amd64 system would bring.
@@ -264,6 +293,13 @@ fn files_in(text: &str, base: &str) -> Vec<RawFile> {
         .collect()
 }
 
+fn some_files(files: Vec<RawFile>, name: &str, version: &str) -> Result<Vec<RawFile>> {
+    if files.is_empty() {
+        bail!("apt names no file of {name} {version}");
+    }
+    Ok(files)
+}
+
 /// Packages in the answer of a simulated installation: `Inst NAME (VERSION ...)`.
 fn installed_in(text: &str) -> Vec<(String, String)> {
     text.lines()
@@ -275,6 +311,9 @@ fn installed_in(text: &str) -> Vec<(String, String)> {
         })
         .collect()
 }
+
+/// How much of what apt says is repeated: without a network it says the same of every file.
+const COMPLAINTS: usize = 3;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 

@@ -20,14 +20,22 @@ pub(super) fn newer_versions(
         .iter()
         .map(|entry| format!("{} {}", entry.name(), entry.version()))
         .collect();
-    progress(&format!(
-        "not at the machine's mirrors: {}; looking for a later version",
+    let shown = if names.len() > NAMES_SHOWN {
+        format!(
+            "{} and {} more",
+            names[..NAMES_SHOWN].join(", "),
+            names.len() - NAMES_SHOWN
+        )
+    } else {
         names.join(", ")
+    };
+    progress(&format!(
+        "not to be had: {shown}; looking for later versions"
     ));
     let apt = apt::PrivateApt::update(cache).with_context(|| {
         format!(
-            "cannot be had, and nothing is in the cache: {}",
-            names.join(", ")
+            "neither in {} nor from a mirror: {shown}",
+            downloads(cache).display()
         )
     })?;
     let mut stand_ins = Vec::new();
@@ -102,9 +110,11 @@ fn newest(apt: &apt::PrivateApt, entry: &Entry, name: &str) -> Result<String> {
         .find(|version| entry.accepts(version))
         .with_context(|| {
             format!(
-                "{suite} has no {name} of the series {series} any more; `cargo xtask lock --update` renews the pins, \
-                 or copy the file into {}",
-                "the cache's downloads folder"
+                "{suite} has no {name} of the series {series} any more: `cargo xtask lock --update` renews the pins, \
+                 or copy the pinned file into the cache's folder `downloads`"
             )
         })
 }
+
+/// Enough to recognise the case; without a network all names would be listed.
+const NAMES_SHOWN: usize = 4;

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context;
 
-use super::{Entry, Lock, RawEntry, upstream_version, wanted, wanted::Wanted};
+use super::{Entry, Lock, RawEntry, RawFile, upstream_version, wanted, wanted::Wanted};
 use crate::{
     Cache, Progress, Result,
     fetch::{apt::PrivateApt, download, unpack},
@@ -79,24 +79,37 @@ fn pin_kernel(apt: &PrivateApt) -> Result<RawEntry> {
 
 /// Libraries and data among what an installation of QEMU would bring; accounts, scripts and the like are left out.
 fn pin_closure(apt: &PrivateApt) -> Result<Vec<RawEntry>> {
-    let mut entries = Vec::new();
-    for (name, version) in apt.closure(wanted::QEMU.name, wanted::QEMU.suite)? {
-        let is_part = wanted::QEMU_PARTS.contains(&name.as_str());
-        if is_part || name.starts_with("lib") || name.starts_with("zlib") {
-            let series = if is_part { wanted::QEMU.series } else { None };
+    let is_part = |name: &str| wanted::QEMU_PARTS.contains(&name);
+    let mut packages = apt.closure(wanted::QEMU.name, wanted::QEMU.suite)?;
+    packages
+        .retain(|(name, _)| is_part(name) || name.starts_with("lib") || name.starts_with("zlib"));
+    let files = apt.packages(&packages, wanted::QEMU.architecture)?;
+    let entries = packages
+        .into_iter()
+        .zip(files)
+        .map(|((name, version), file)| {
+            let series = if is_part(&name) {
+                wanted::QEMU.series
+            } else {
+                None
+            };
             let wanted = Wanted {
                 series,
                 ..wanted::QEMU
             };
-            entries.push(entry(apt, &wanted, &name, version)?);
-        }
-    }
-    Ok(entries)
+            described(&wanted, name, version, vec![file])
+        });
+    Ok(entries.collect())
 }
 
 fn entry(apt: &PrivateApt, wanted: &Wanted, name: &str, version: String) -> Result<RawEntry> {
-    Ok(RawEntry {
-        name: name.to_owned(),
+    let files = apt.files(name, wanted.architecture, &version)?;
+    Ok(described(wanted, name.to_owned(), version, files))
+}
+
+fn described(wanted: &Wanted, name: String, version: String, files: Vec<RawFile>) -> RawEntry {
+    RawEntry {
+        name,
         architecture: wanted.architecture.to_owned(),
         suite: wanted.suite.to_owned(),
         series: Some(
@@ -105,9 +118,9 @@ fn entry(apt: &PrivateApt, wanted: &Wanted, name: &str, version: String) -> Resu
                 .map_or_else(|| default_series(&version), str::to_owned),
         ),
         group: wanted.group,
-        files: apt.files(name, wanted.architecture, &version)?,
+        files,
         version,
-    })
+    }
 }
 
 /// The first two numbers of the upstream version: what security updates of a stable suite keep.
