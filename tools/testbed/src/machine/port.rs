@@ -1,9 +1,10 @@
 //! One channel to a QEMU: never blocks, keeps what cannot be sent yet, and takes a reset connection for an end.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::PollFlags;
 
 use super::error::{Doing, Fault};
@@ -30,13 +31,13 @@ impl Port {
         ))
     }
 
-    /// What has arrived, appended to `into`; at most 64 KiB, so that no channel starves the others.
+    /// What has arrived, appended to `into`; not all at once, so that no channel starves the others.
     pub(super) fn receive(&mut self, into: &mut Vec<u8>) {
-        let mut chunk = [0; 65536];
-        match self.stream.read(&mut chunk) {
+        into.reserve(LEAST_ROOM);
+        match rustix::io::read(&self.stream, spare_capacity(into)) {
             Ok(0) => self.open = false,
-            Ok(length) => into.extend_from_slice(&chunk[..length]),
-            Err(error) => self.survive(&error),
+            Ok(_) => {}
+            Err(error) => self.survive(&error.into()),
         }
     }
 
@@ -103,6 +104,7 @@ pub(super) fn take_lines(buffer: &mut Vec<u8>) -> Vec<String> {
         .collect()
 }
 
+const LEAST_ROOM: usize = 1 << 12;
 const MOST_UNSENT: usize = 1 << 16;
 
 #[cfg(test)]

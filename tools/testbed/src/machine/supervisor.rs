@@ -360,10 +360,12 @@ impl Supervisor {
         for action in actions {
             self.act(action);
         }
-        self.core = core;
-        let id = self.core_process.as_ref().map(|core| core.process.id());
-        self.journal
-            .change(|state| (state.core, state.core_id) = (core, id));
+        if core != self.core {
+            self.core = core;
+            let id = self.core_process.as_ref().map(|core| core.process.id());
+            self.journal
+                .change(|state| (state.core, state.core_id) = (core, id));
+        }
         if matches!(signal, Signal::ResetAsserted) {
             self.note(Happening::CoreHeld);
         }
@@ -377,9 +379,7 @@ impl Supervisor {
         match action {
             Action::Acknowledge => self.acknowledge(!self.acknowledged),
             Action::ClearAcknowledge => self.acknowledge(false),
-            Action::Drop(times) => self
-                .journal
-                .change(|state| state.rings.dropped += times as u64),
+            Action::Drop(times) => self.journal.count(|rings| rings.dropped += times as u64),
             Action::Fault(high) => {
                 if high {
                     self.bury_core();
@@ -457,9 +457,9 @@ impl Supervisor {
         let rung = (0..times)
             .take_while(|_| core.qtest.port.send(pulse.as_bytes()))
             .count();
-        self.journal.change(|state| {
-            state.rings.to_core += rung as u64;
-            state.rings.dropped += (times - rung) as u64;
+        self.journal.count(|rings| {
+            rings.to_core += rung as u64;
+            rings.dropped += (times - rung) as u64;
         });
     }
 
@@ -467,9 +467,9 @@ impl Supervisor {
         self.logs.core(self.journal.now(), rung);
         let count = rung.len() as u64;
         let taken = self.doorbell.port.send(rung);
-        self.journal.change(|state| match taken {
-            true => state.rings.to_linux += count,
-            false => state.rings.dropped += count,
+        self.journal.count(|rings| match taken {
+            true => rings.to_linux += count,
+            false => rings.dropped += count,
         });
     }
 
