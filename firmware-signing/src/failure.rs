@@ -10,19 +10,22 @@ use crate::Error;
 pub struct Failure {
     /// What went wrong.
     pub error: Error,
-    /// The file it is about.
-    pub path: Option<PathBuf>,
-    /// More from the reader of that file: a line number, a field.
-    pub detail: Option<String>,
+    place: Box<Place>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Place {
+    path: Option<PathBuf>,
+    detail: Option<String>,
 }
 
 impl Failure {
     /// For `map_err`: the error happened in `path`.
     pub fn at(path: &Path) -> impl Fn(Error) -> Self {
-        move |error| Self {
-            error,
-            path: Some(path.to_owned()),
-            detail: None,
+        move |error| {
+            let mut failure = Self::from(error);
+            failure.place.path = Some(path.to_owned());
+            failure
         }
     }
 
@@ -35,14 +38,30 @@ impl Failure {
             })
         }
     }
+
+    /// The same with more to say: a line number, a field, a name.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.place.detail = Some(detail.into());
+        self
+    }
+
+    /// The file it is about.
+    pub fn path(&self) -> Option<&Path> {
+        self.place.path.as_deref()
+    }
+
+    /// What else there is to say.
+    pub fn detail(&self) -> Option<&str> {
+        self.place.detail.as_deref()
+    }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self {
             error,
-            path: None,
-            detail: None,
+            place: Box::default(),
         }
     }
 }
@@ -50,11 +69,11 @@ impl From<Error> for Failure {
 impl fmt::Display for Failure {
     /// One line: where, what, what to do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(path) = &self.path {
+        if let Some(path) = self.path() {
             write!(f, "{}: ", path.display())?;
         }
         write!(f, "{}", self.error)?;
-        if let Some(detail) = &self.detail {
+        if let Some(detail) = self.detail() {
             write!(f, " ({detail})")?;
         }
         if let Some(advice) = self.error.advice() {

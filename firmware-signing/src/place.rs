@@ -54,7 +54,7 @@ pub fn place<'a>(image: &Image<'a>, core: &Core) -> Result<Placed<'a>, Error> {
             .map(manifest_segment)
             .collect::<Result<_, _>>()?,
         vector_table,
-        resource_table: table,
+        resource_table: table.map(|table| (table_page(core), table.bytes())),
     })
 }
 
@@ -110,12 +110,11 @@ fn private(segment: &elf::Segment, core: &Core) -> Result<(), Error> {
     Ok(())
 }
 
-fn resource_table<'a>(image: &Image<'a>, core: &Core) -> Result<Option<(u64, &'a [u8])>, Error> {
+fn resource_table<'a>(image: &Image<'a>, core: &Core) -> Result<Option<Table<'a>>, Error> {
     let Some(table) = image.resource_table() else {
         return Ok(None);
     };
-    let window = core.shared();
-    let page = window.device().saturating_add(window.table().offset());
+    let page = table_page(core);
     if table.address != page {
         return Err(Error::ResourceTablePlace {
             address: table.address,
@@ -142,7 +141,12 @@ fn resource_table<'a>(image: &Image<'a>, core: &Core) -> Result<Option<(u64, &'a
     let table = Table::from_section(image.slice(&table.file))?;
     // What the TA would refuse is refused here.
     table.sanitise(core)?;
-    Ok(Some((page, table.bytes())))
+    Ok(Some(table))
+}
+
+fn table_page(core: &Core) -> u64 {
+    let window = core.shared();
+    window.device().saturating_add(window.table().offset())
 }
 
 /// Looks where the core will look first (Armv7-M B1.5.3: initial stack pointer, then reset vector).

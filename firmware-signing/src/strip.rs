@@ -155,7 +155,8 @@ fn symbols(
     shape: &Shape,
     renumbered: &[Option<u32>],
 ) -> Option<(Vec<u8>, u32)> {
-    let whole = content.len() % shape.symbol == 0 && section.sh_entsize == shape.symbol as u64;
+    let whole =
+        content.len().is_multiple_of(shape.symbol) && section.sh_entsize == shape.symbol as u64;
     if !whole {
         return None;
     }

@@ -308,21 +308,14 @@ fn only(path: &Path) -> Result<Certificate, Failure> {
     let mut all = certificates(path)?;
     match (all.pop(), all.is_empty()) {
         (Some(certificate), true) => Ok(certificate),
-        _ => Err(Failure {
-            error: Error::CertificateMalformed,
-            path: Some(path.to_owned()),
-            detail: Some("more than one".to_owned()),
-        }),
+        _ => Err(Failure::at(path)(Error::CertificateMalformed).with_detail("more than one")),
     }
 }
 
 fn platform_file(path: &Path) -> Result<Platform, Failure> {
     let bytes = files::read(path, MAX_TEXT)?;
-    let malformed = |detail: String| Failure {
-        error: Error::PlatformMalformed,
-        path: Some(path.to_owned()),
-        detail: Some(detail),
-    };
+    let malformed =
+        |detail: String| Failure::at(path)(Error::PlatformMalformed).with_detail(detail);
     let text = core::str::from_utf8(&bytes).map_err(|error| malformed(error.to_string()))?;
     let file: platform::File = toml::from_str(text).map_err(|error| {
         let line = error
@@ -360,11 +353,8 @@ fn roots(
             .map(|folder| folder.join(root.file()))
             .find(|path| path.is_file());
         let Some(path) = found else {
-            return Err(Failure {
-                error: Error::RootMissing,
-                path: Some(platform_path.to_owned()),
-                detail: Some(format!("{} is not there", root.file())),
-            });
+            return Err(Failure::at(platform_path)(Error::RootMissing)
+                .with_detail(format!("{} is not there", root.file())));
         };
         roots.push(only(&path)?);
     }

@@ -38,10 +38,9 @@ pub(super) fn new(source: &Passphrase, key: &Path) -> Result<Zeroizing<String>, 
 
 fn given(source: &Passphrase) -> Result<Option<Zeroizing<String>>, Failure> {
     if let Some(name) = &source.passphrase_env {
-        let value = std::env::var(name).map_err(|_| Failure {
-            error: Error::PassphraseNeeded,
-            path: None,
-            detail: Some(format!("the environment variable {name} is not set")),
+        let value = std::env::var(name).map_err(|_| {
+            Failure::from(Error::PassphraseNeeded)
+                .with_detail(format!("the environment variable {name} is not set"))
         })?;
         return Ok(Some(Zeroizing::new(value)));
     }

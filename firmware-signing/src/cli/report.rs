@@ -28,8 +28,8 @@ impl Report {
         Self::Failure(FailureReport {
             code: failure.error.exit_code(),
             error: failure.error.to_string(),
-            detail: failure.detail.clone(),
-            file: failure.path.as_ref().map(|path| path.display().to_string()),
+            detail: failure.detail().map(str::to_owned),
+            file: failure.path().map(|path| path.display().to_string()),
             advice: failure.error.advice(),
         })
     }

@@ -1,0 +1,217 @@
+//! OpenSSL as an independent judge: it reads our keys, we read its keys, and it verifies our chains and signatures.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use firmware_bundle::{File, Trailer, write::Draft};
+use firmware_signing::key::{Algorithm, PrivateKey, Signer, read_public};
+use firmware_signing::sample::{Chain, Elf};
+use firmware_signing::{Error, Options, sign};
+use platform::Platform;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+fn openssl(folder: &Path, arguments: &str) -> (bool, String) {
+    let output = Command::new("openssl")
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .output()
+        .expect("openssl is installed");
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+fn good(folder: &Path, arguments: &str) -> String {
+    let (success, text) = openssl(folder, arguments);
+    assert!(success, "{arguments}: {text}");
+    text
+}
+
+fn read(folder: &Path, name: &str, passphrase: Option<&str>) -> Result<PrivateKey, Error> {
+    let bytes = fs::read(folder.join(name)).expect("there");
+    PrivateKey::read(&bytes, || {
+        passphrase
+            .map(|text| Zeroizing::new(text.to_owned()))
+            .ok_or(Error::PassphraseNeeded)
+    })
+}
+
+#[test]
+fn keys_as_openssl_writes_them_are_read() {
+    let folder = TempDir::new().expect("a folder");
+    let at = folder.path();
+    good(at, "ecparam -name prime256v1 -genkey -out sec1.pem");
+    good(at, "ecparam -name prime256v1 -genkey -noout -out bare.pem");
+    good(
+        at,
+        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out pkcs8.pem",
+    );
+    good(at, "pkey -in pkcs8.pem -outform DER -out pkcs8.der");
+    good(at, "ec -in sec1.pem -outform DER -out sec1.der");
+    good(
+        at,
+        "pkcs8 -topk8 -in pkcs8.pem -v2 aes-256-cbc -passout pass:abc -out pbkdf2.pem",
+    );
+    good(
+        at,
+        "pkcs8 -topk8 -in pkcs8.pem -scrypt -passout pass:abc -out scrypt.pem",
+    );
+    good(
+        at,
+        "pkcs8 -topk8 -in pkcs8.pem -scrypt -passout pass:abc -outform DER -out scrypt.der",
+    );
+    good(at, "pkey -in pkcs8.pem -pubout -out public.pem");
+
+    let key = read(at, "pkcs8.pem", None).expect("it is read");
+    for name in ["pkcs8.der", "pbkdf2.pem", "scrypt.pem", "scrypt.der"] {
+        let same = read(at, name, Some("abc")).expect(name);
+        assert_eq!(same.public_key(), key.public_key(), "{name}");
+    }
+    let public = fs::read(at.join("public.pem")).expect("there");
+    assert_eq!(read_public(&public), Ok(key.public_key().to_vec()));
+    let sec1 = read(at, "sec1.pem", None).expect("it is read");
+    let der = read(at, "sec1.der", None).expect("it is read");
+    assert_eq!(sec1.public_key(), der.public_key());
+    assert!(read(at, "bare.pem", None).is_ok());
+    assert_eq!(
+        read(at, "scrypt.pem", Some("no")).err(),
+        Some(Error::KeyPassphraseWrong)
+    );
+    assert_eq!(
+        read(at, "scrypt.pem", None).err(),
+        Some(Error::PassphraseNeeded)
+    );
+}
+
+#[test]
+fn keys_that_will_not_do_are_named() {
+    let folder = TempDir::new().expect("a folder");
+    let at = folder.path();
+    good(
+        at,
+        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out p384.pem",
+    );
+    good(
+        at,
+        "ecparam -name secp384r1 -genkey -noout -out p384-sec1.pem",
+    );
+    good(at, "genpkey -algorithm ED25519 -out ed25519.pem");
+    good(at, "ecparam -name prime256v1 -genkey -noout -out sec1.pem");
+    good(
+        at,
+        "ec -in sec1.pem -aes256 -passout pass:abc -out legacy.pem",
+    );
+    good(at, "pkey -in p384.pem -pubout -out public.pem");
+    for name in ["p384.pem", "p384-sec1.pem", "ed25519.pem"] {
+        assert_eq!(
+            read(at, name, None).err(),
+            Some(Error::KeyNotP256),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        read(at, "legacy.pem", None).err(),
+        Some(Error::KeyLegacyEncryption)
+    );
+    assert_eq!(
+        read(at, "public.pem", None).err(),
+        Some(Error::KeyNotPrivate)
+    );
+}
+
+#[test]
+fn openssl_reads_our_keys() {
+    let folder = TempDir::new().expect("a folder");
+    let at = folder.path();
+    let key = PrivateKey::generate(Algorithm::EcdsaP256).expect("a key");
+    let write = |name: &str, text: &str| fs::write(at.join(name), text).expect("written");
+    write("open.pem", &key.to_pem(None).expect("text"));
+    write("shut.pem", &key.to_pem(Some("abc")).expect("text"));
+    write("public.pem", &key.public_pem().expect("text"));
+    let open = good(at, "pkey -in open.pem -pubout");
+    assert_eq!(open, good(at, "pkey -in shut.pem -passin pass:abc -pubout"));
+    assert_eq!(open, good(at, "pkey -pubin -in public.pem -pubout"));
+    assert!(!openssl(at, "pkey -in shut.pem -passin pass:no -pubout").0);
+}
+
+#[test]
+fn openssl_verifies_the_chain_of_the_development_keys() {
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../keys");
+    let chain = "-CAfile dev-root.pem -untrusted dev-product-ca.pem dev-signer.pem";
+    good(
+        &keys,
+        &format!("verify -x509_strict -ignore_critical {chain}"),
+    );
+    // Our scope extension is critical, and OpenSSL does not know it.
+    let (success, text) = openssl(&keys, &format!("verify {chain}"));
+    assert!(!success && text.contains("critical extension"), "{text}");
+    for name in ["root", "product-ca", "signer"] {
+        assert_eq!(
+            good(&keys, &format!("pkey -in dev-{name}.key.pem -pubout")),
+            good(&keys, &format!("x509 -in dev-{name}.pem -noout -pubkey"))
+        );
+        assert!(good(&keys, &format!("x509 -in dev-{name}.pem -noout -subject")).contains("dev"));
+    }
+    let pem = fs::read(keys.join("dev-root.pem")).expect("there");
+    let root = firmware_signing::pki::Certificate::read_all(&pem).expect("a certificate");
+    assert_eq!(
+        root[0].der(),
+        fs::read(keys.join("dev-root.der")).expect("there")
+    );
+}
+
+#[test]
+fn openssl_verifies_a_fresh_chain_and_the_signature_of_a_bundle() {
+    let folder = TempDir::new().expect("a folder");
+    let at = folder.path();
+    let platform: platform::File =
+        toml::from_str(include_str!("../../ta/platforms/qemu-virt.toml")).expect("TOML");
+    let platform = Platform::try_from(platform).expect("a platform");
+    let chain = Chain::development(&[0], &[platform.device_class().bytes()], 9).expect("a chain");
+    let options = Options {
+        platform: &platform,
+        cores: &[0],
+        security_version: 1,
+        display_version: "",
+        build_id: None,
+        keep_all: false,
+        at: None,
+        roots: &[chain.root.0.der()],
+    };
+    let elf = Elf::qemu_virt().build();
+    let bundle = sign(&elf, &options, &chain.leaf.1, &chain.certificates()).expect("signed");
+
+    // What is signed, put together from the file; the signature in the form OpenSSL wants.
+    let trailer = Trailer::of(&File {
+        length: bundle.len() as u64,
+        head: &bundle,
+        tail: &bundle,
+    })
+    .expect("a trailer");
+    let digest = certificate_chain::sha384(&trailer.signed_parts());
+    let slot = trailer.slots().next().expect("a slot");
+    let signature = p256::ecdsa::Signature::from_slice(slot.signature()).expect("r and s");
+    fs::write(at.join("message"), Draft::message(&digest)).expect("written");
+    fs::write(at.join("signature"), signature.to_der()).expect("written");
+    for (name, certificate) in [
+        ("root.pem", &chain.root.0),
+        ("ca.pem", &chain.product_ca.0),
+        ("leaf.pem", &chain.leaf.0),
+    ] {
+        fs::write(at.join(name), certificate.to_pem().expect("text")).expect("written");
+    }
+    good(
+        at,
+        "verify -x509_strict -ignore_critical -CAfile root.pem -untrusted ca.pem leaf.pem",
+    );
+    let public = good(at, "x509 -in leaf.pem -noout -pubkey");
+    fs::write(at.join("leaf.pub"), public).expect("written");
+    good(
+        at,
+        "dgst -sha256 -verify leaf.pub -signature signature message",
+    );
+}
