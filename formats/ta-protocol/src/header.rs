@@ -1,6 +1,6 @@
 //! The C headers, derived from the Rust definitions.
 //!
-//! `include/corewarden_ta.h` and `include/corewarden_pta.h` are what [`ta`] and [`pta`] write; a test compares them and
+//! `include/corewarden_ta.h` and `include/corewarden_pta.h` are what [`ta()`] and [`pta()`] write; a test compares them and
 //! compiles both. C code on either side of the TA thereby has the same numbers without a generator in its build.
 
 use core::fmt::{self, Display, Formatter};

@@ -4,7 +4,9 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use ta_protocol::{RootsReport, StateReport, Status, header};
+use ta_protocol::{
+    Command as TaCommand, CoreState, Parameter, RootsReport, StateReport, Status, header, pta,
+};
 
 #[test]
 fn the_c_header_of_the_ta_is_what_the_rust_definitions_say() {
@@ -40,6 +42,59 @@ fn the_status_table_of_the_text_is_what_the_list_says() {
 }
 
 #[test]
+fn the_texts_give_every_command_its_slots() {
+    let ta = fs::read_to_string(path("../../docs/ta-api.md")).unwrap();
+    for command in TaCommand::ALL {
+        let [zero, one, two, three] = command.parameters();
+        if command.is_upstream() {
+            // The text says once that slot 0 names the core, and slot 3 is never used.
+            let number = command.number().to_string();
+            assert_eq!((zero, three), (Parameter::ValueInput, Parameter::None));
+            assert_eq!(slots(&ta, &number, command.name()), [one, two], "{command}");
+        } else {
+            let number = format!("{:#x}", command.number());
+            let given = slots(&ta, &number, command.name());
+            assert_eq!(given, command.parameters(), "{command}");
+        }
+    }
+    let text = fs::read_to_string(path("../../docs/pta-api.md")).unwrap();
+    let (_, extension) = text.split_once("## 3. ").unwrap();
+    for command in pta::Extension::ALL {
+        let number = match command {
+            pta::Extension::Counters => "0xF000".to_owned(),
+            _ => command.number().to_string(),
+        };
+        let given = slots(extension, &number, command.name());
+        assert_eq!(given, command.parameters(), "{command}");
+    }
+}
+
+#[test]
+fn the_table_of_states_has_each_command_in_each_state_once() {
+    let text = fs::read_to_string(path("../../docs/ta-api.md")).unwrap();
+    let (_, table) = text
+        .split_once("| state | command | status | next |")
+        .unwrap();
+    let rows: Vec<Vec<_>> = table.lines().skip(2).map_while(cells).collect();
+    let expected = CoreState::ALL
+        .iter()
+        .flat_map(|state| TaCommand::ALL.iter().map(move |command| (state, command)));
+    assert_eq!(rows.len(), expected.clone().count());
+    for (row, (state, command)) in rows.iter().zip(expected) {
+        let [found_state, found_command, status, next] = row[..] else {
+            panic!("{row:?}");
+        };
+        assert_eq!((found_state, found_command), (state.name(), command.name()));
+        let next = CoreState::from_name(next).unwrap();
+        match Status::from_name(status) {
+            // ta-api.md 1.7
+            Some(_) => assert_eq!(next, *state, "{state} {command}"),
+            None => assert_eq!(status, "Success", "{state} {command}"),
+        }
+    }
+}
+
+#[test]
 fn a_c_compiler_lays_the_headers_out_as_rust_does() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("check.c");
@@ -70,6 +125,23 @@ fn a_c_compiler_lays_the_headers_out_as_rust_does() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// The parameter types in the row of a command, without what is said of them.
+fn slots(text: &str, number: &str, name: &str) -> Vec<Parameter> {
+    let row = text
+        .lines()
+        .filter_map(cells)
+        .find(|row| row[..2] == [number, name]);
+    let row = row.unwrap_or_else(|| panic!("no row | {number} | {name} |"));
+    let kind = |cell: &&str| Parameter::from_name(cell.split(':').next().unwrap()).unwrap();
+    row[2..].iter().map(kind).collect()
+}
+
+/// The cells of a table's row; `None` for any other line.
+fn cells(line: &str) -> Option<Vec<&str>> {
+    let row = line.strip_prefix('|')?.strip_suffix('|')?;
+    Some(row.split('|').map(str::trim).collect())
 }
 
 fn compare(name: &str, expected: &str) {

@@ -715,43 +715,37 @@ fn a_window_above_32_bits_cannot_be_named_in_a_table() {
 }
 
 #[test]
-fn errors_cross_the_world_boundary_with_their_numbers() {
+fn every_error_crosses_the_world_boundary_with_its_numbers() {
+    let (entry, address, length, limit) = (1, 0x2120_0000, 5, 4);
+    #[rustfmt::skip]
     let cases = [
-        (
-            Error::VringOutside {
-                entry: 1,
-                address: 0x2120_0000,
-                length: 5,
-            },
-            Status::VringOutside,
-            1,
-            0x2120_0000,
-        ),
-        (
-            Error::EntryType { entry: 2, kind: 4 },
-            Status::TableEntryType,
-            2,
-            4,
-        ),
-        (
-            Error::Truncated {
-                entry: Some(3),
-                needed: 20,
-                found: 12,
-            },
-            Status::TableTruncated,
-            3,
-            8,
-        ),
-        (
-            Error::TooLong {
-                length: 0xE01,
-                limit: 0xE00,
-            },
-            Status::TableTooLarge,
-            0xE01,
-            0xE00,
-        ),
+        (Error::AddressAlignment { entry, address, align: 16 }, Status::VringAlignment, 1, 0x2120_0000),
+        (Error::Alignment { entry, align: 3 }, Status::VringAlignment, 1, 3),
+        (Error::Config { entry, length }, Status::TableConfig, 1, 5),
+        (Error::Descriptors { entry, descriptors: 3 }, Status::VringGeometry, 1, 3),
+        (Error::Entries { count: 33, limit }, Status::TableEntries, 33, 4),
+        (Error::EntryType { entry, kind: 4 }, Status::TableEntryType, 1, 4),
+        (Error::Features { offset: 40, features: 2 }, Status::TableShared, 40, 2),
+        (Error::Name { entry }, Status::TableName, 1, 0),
+        (Error::NotifyId { entry, id: 256 }, Status::NotifyId, 1, 256),
+        (Error::Order { entry, offset: 20 }, Status::TableOrder, 1, 20),
+        (Error::Padding { offset: 20, value: 7 }, Status::TableReserved, 20, 7),
+        (Error::Reserved { offset: 8, value: 7 }, Status::TableReserved, 8, 7),
+        (Error::SharedStatus { offset: 48, status: 0x10 }, Status::TableShared, 48, 0x10),
+        (Error::TooHigh { address: 1 << 32 }, Status::PlatformInvalid, 1 << 32, 0),
+        (Error::TooLong { length: 0xE01, limit: 0xE00 }, Status::TableTooLarge, 0xE01, 0xE00),
+        (Error::TraceNoSpace { entry, length }, Status::TraceOverlap, 1, 5),
+        (Error::TraceOutside { entry, address, length }, Status::TraceOutside, 1, 0x2120_0000),
+        (Error::TraceOverlap { entry, address }, Status::TraceOverlap, 1, 0x2120_0000),
+        (Error::Truncated { entry: Some(3), needed: 20, found: 12 }, Status::TableTruncated, 3, 8),
+        (Error::Truncated { entry: None, needed: 16, found: 0 }, Status::TableTruncated, 0, 16),
+        (Error::VdevId { entry, id: 1 }, Status::TableVdev, 1, 1),
+        (Error::Vdevs { count: 9, limit: 8 }, Status::TableEntries, 9, 8),
+        (Error::Version { version: 2 }, Status::TableVersion, 2, 0),
+        (Error::VringNoSpace { entry, length }, Status::VringNoSpace, 1, 5),
+        (Error::VringOutside { entry, address, length }, Status::VringOutside, 1, 0x2120_0000),
+        (Error::VringOverlap { entry, address }, Status::VringOverlap, 1, 0x2120_0000),
+        (Error::Vrings { entry, count: 3 }, Status::TableVrings, 1, 3),
     ];
     for (error, status, first, second) in cases {
         assert_eq!(error.status(), (status, first, second));
