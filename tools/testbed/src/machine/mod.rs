@@ -4,8 +4,18 @@
 //! when it ends, by its own end, a panic or a SIGKILL of the whole process, nothing of the machine is left but the run
 //! folder with the consoles. [`Machine`] is the handle: it waits for lines, types commands, and opens the back door to
 //! the memory that the two machines share.
+//!
+//! | wire | from | to |
+//! |---|---|---|
+//! | secure PL061, line 3: 1 releases the core, 0 holds it in reset | secure world | supervisor: B exists or not |
+//! | line 4: the core runs | supervisor | secure world |
+//! | line 5: the core died by itself since its release | supervisor | secure world |
+//! | line 6: changes once the core is in reset, after each 0 on line 3 | supervisor | secure world |
+//! | virtio-serial port `coproc.db`, a byte for each ring | Linux | B's interrupt 7 |
+//! | B's UART 0, a byte for each ring | B | Linux, the same port |
 
 mod channel;
+mod config;
 mod error;
 mod journal;
 mod logs;
@@ -20,11 +30,9 @@ mod supervisor;
 mod terminal;
 mod watch;
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -32,71 +40,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::Qemu;
-
 use self::channel::Refused;
 use self::error::Doing;
 use self::journal::{Journal, Waited};
 use self::port::Port;
 use self::supervisor::{Request, Started, Supervisor};
 
+pub use self::config::{Config, PanicPoint};
 pub use self::error::{Ended, Error, Fault};
 pub use self::journal::{Event, Happening, Line, Rings};
 pub use self::memory::{Memory, Region};
 pub use self::reset::Core;
 pub use self::watch::{Watch, children};
-
-/// What to run.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Appended to Linux' command line.
-    pub append: String,
-    /// Further arguments of QEMU A.
-    pub extra: Vec<OsString>,
-    /// TF-A and OP-TEE.
-    pub flash: PathBuf,
-    /// The initramfs; its init must give a shell on the console after the ready line.
-    pub initrd: PathBuf,
-    /// Linux, a raw arm64 image.
-    pub kernel: PathBuf,
-    /// The whole run ends after this time, whatever happens.
-    pub limit: Duration,
-    /// The run folder; made if it does not exist, never removed.
-    pub logs: PathBuf,
-    /// Panic in the supervisor at this point: for the tests of what is left behind then.
-    pub panic_at: Option<PanicPoint>,
-    /// Which QEMU.
-    pub qemu: Qemu,
-}
-
-/// Named points at which a test may let the supervisor panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PanicPoint {
-    /// A runs, nothing else has been done.
-    BoardSpawned,
-    /// A executes, start is about to succeed.
-    BoardRunning,
-    /// B was just spawned.
-    CoreReleased,
-    /// B answered for the first time.
-    CoreUp,
-    /// B has ended by itself.
-    CoreDied,
-    /// Linux rang the doorbell.
-    LinuxRang,
-}
-
-impl PanicPoint {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::BoardSpawned,
-        Self::BoardRunning,
-        Self::CoreReleased,
-        Self::CoreUp,
-        Self::CoreDied,
-        Self::LinuxRang,
-    ];
-}
 
 /// What a command in Linux wrote, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,33 +77,6 @@ pub struct Machine {
     next: usize,
     /// Commands typed so far.
     typed: u32,
-}
-
-impl Config {
-    /// These images under this QEMU, with a shell that does not echo, for at most two minutes.
-    pub fn new(
-        qemu: Qemu,
-        kernel: PathBuf,
-        flash: PathBuf,
-        initrd: PathBuf,
-        logs: PathBuf,
-    ) -> Self {
-        Self {
-            append: "corewarden.quiet".to_owned(),
-            extra: Vec::new(),
-            flash,
-            initrd,
-            kernel,
-            limit: Duration::from_secs(120),
-            logs,
-            panic_at: None,
-            qemu,
-        }
-    }
-
-    fn panic_at(&self, point: PanicPoint) {
-        assert!(self.panic_at != Some(point), "asked to panic at {point:?}");
-    }
 }
 
 impl Output {
