@@ -41,7 +41,7 @@ pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failur
     read(path, limit).map(Zeroizing::new)
 }
 
-/// Refuses before any work is done what [`write`] would refuse after it.
+/// Refuses before any work is done what [`write()`] would refuse after it.
 pub fn check_output(path: &Path, kind: Kind, inputs: &[&Path]) -> Result<(), Failure> {
     let Ok(metadata) = fs::metadata(path) else {
         return Ok(());

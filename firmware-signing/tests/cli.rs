@@ -408,6 +408,46 @@ fn a_whole_pki_is_made_and_an_expired_leaf_does_not_sign() {
 }
 
 #[test]
+fn the_recipe_of_the_development_keys_makes_them_anew() {
+    let desk = Desk::new();
+    let readme = fs::read_to_string(keys().join("README.md")).expect("there");
+    let recipe = readme.split("```").nth(1).expect("a block");
+    let script = format!(
+        "set -e; corewarden-sign() {{ {} \"$@\"; }}\n{recipe}",
+        env!("CARGO_BIN_EXE_corewarden-sign")
+    );
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(desk.folder.path())
+        .output()
+        .expect("bash runs");
+    assert!(output.status.success(), "{output:?}");
+
+    let fields = |folder: &Path, name: &str| {
+        let file = folder.join(name).display().to_string();
+        let (out, _) = desk.expect(0, &["pki", "show", "--json", &file]);
+        let mut report: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        let certificate = report["certificates"][0].as_object_mut().expect("one");
+        for random in ["file", "serial", "key_id"] {
+            certificate.remove(random);
+        }
+        report
+    };
+    for name in [
+        "dev-root.pem",
+        "dev-root.der",
+        "dev-product-ca.pem",
+        "dev-signer.pem",
+    ] {
+        assert_eq!(
+            fields(desk.folder.path(), name),
+            fields(&keys(), name),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn keys_are_private_encrypted_and_never_overwritten() {
     let desk = Desk::new();
     desk.expect(

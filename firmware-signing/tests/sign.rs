@@ -74,6 +74,59 @@ fn a_signed_image_is_admitted() {
 }
 
 #[test]
+fn all_four_machines_are_signed() {
+    for (architecture, wide, machine) in [
+        ("aarch64", true, 183),
+        ("arm-a", false, 40),
+        ("arm-r", false, 40),
+        ("riscv32", false, 243),
+        ("riscv64", true, 243),
+    ] {
+        let text = include_str!("../../ta/platforms/qemu-virt.toml");
+        let text = text.replace("\"arm-m\"", &format!("\"{architecture}\""));
+        let file: platform::File = toml::from_str(&text).expect("TOML");
+        let platform = Platform::try_from(file).expect("a platform");
+        let chain = chain();
+        let elf = Elf {
+            wide,
+            machine,
+            entry: 0x2100_0010,
+            ..Elf::qemu_virt()
+        };
+        let roots = [chain.root.0.der()];
+        let signed = sign(
+            &elf.build(),
+            &options(&platform, &roots),
+            &chain.leaf.1,
+            &chain.certificates(),
+        );
+        assert!(signed.is_ok(), "{architecture}: {signed:?}");
+    }
+}
+
+#[test]
+fn without_a_fixed_boot_address_the_vector_table_is_where_code_begins() {
+    let text = include_str!("../../ta/platforms/qemu-virt.toml");
+    let text = text.replace("boot-address = 0x21000000", "");
+    let file: platform::File = toml::from_str(&text).expect("TOML");
+    let platform = Platform::try_from(file).expect("a platform");
+    let chain = chain();
+    let elf = Elf::cortex_m(0x2100_8000, 0x2120_0000, 64, 0x2100_4000).build();
+    let roots = [chain.root.0.der()];
+    let bundle = sign(
+        &elf,
+        &options(&platform, &roots),
+        &chain.leaf.1,
+        &chain.certificates(),
+    );
+    let bundle = bundle.expect("it is signed");
+    let Ok(Found::Bundle(found)) = inspect(&bundle) else {
+        panic!("a bundle");
+    };
+    assert_eq!(found.manifest.vector_table(), Some(0x2100_8000));
+}
+
+#[test]
 fn the_same_input_gives_the_same_bytes() {
     let (platform, chain) = (qemu_virt(), chain());
     let elf = Elf::qemu_virt().build();

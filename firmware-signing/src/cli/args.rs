@@ -113,7 +113,7 @@ pub(super) struct Subject {
 #[derive(Debug, Args)]
 pub(super) struct Init {
     /// The root's private key
-    #[arg(long, env = "COREWARDEN_KEY")]
+    #[arg(long, env = "COREWARDEN_KEY", hide_env_values = true)]
     pub(super) key: PathBuf,
     #[command(flatten)]
     pub(super) subject: Subject,
@@ -136,7 +136,12 @@ pub(super) struct Issue {
     #[arg(long, value_name = "CERTIFICATE")]
     pub(super) issuer: PathBuf,
     /// The issuer's private key
-    #[arg(long, value_name = "KEY", env = "COREWARDEN_ISSUER_KEY")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "COREWARDEN_ISSUER_KEY",
+        hide_env_values = true
+    )]
     pub(super) issuer_key: PathBuf,
     #[command(flatten)]
     pub(super) subject: Subject,
@@ -186,13 +191,14 @@ pub(super) struct Sign {
     #[command(flatten)]
     pub(super) target: Target,
     /// The signer's private key
-    #[arg(long, env = "COREWARDEN_KEY")]
+    #[arg(long, env = "COREWARDEN_KEY", hide_env_values = true)]
     pub(super) key: PathBuf,
     /// Certificates of the signer and its product CA, in any order (repeat for more files)
     #[arg(
         long = "cert",
         value_name = "CERTIFICATE",
         env = "COREWARDEN_CERT",
+        hide_env_values = true,
         value_delimiter = ':',
         required = true
     )]
@@ -202,6 +208,7 @@ pub(super) struct Sign {
         long = "root",
         value_name = "CERTIFICATE",
         env = "COREWARDEN_ROOT",
+        hide_env_values = true,
         value_delimiter = ':'
     )]
     pub(super) roots: Vec<PathBuf>,
@@ -230,13 +237,19 @@ pub(super) struct Sign {
 #[derive(Debug, Args)]
 pub(super) struct Target {
     /// The platform file (TOML) of the machine
-    #[arg(long, value_name = "FILE", env = "COREWARDEN_PLATFORM")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "COREWARDEN_PLATFORM",
+        hide_env_values = true
+    )]
     pub(super) platform: PathBuf,
     /// The core, by name or id (repeat for more)
     #[arg(
         long = "core",
         value_name = "CORE",
         env = "COREWARDEN_CORE",
+        hide_env_values = true,
         required = true
     )]
     pub(super) cores: Vec<String>,
@@ -251,6 +264,7 @@ pub(super) struct Verify {
         long = "root",
         value_name = "CERTIFICATE",
         env = "COREWARDEN_ROOT",
+        hide_env_values = true,
         value_delimiter = ':'
     )]
     pub(super) roots: Vec<PathBuf>,
