@@ -111,6 +111,11 @@ impl<'p, A: Actors> Ta<'p, A> {
         }
     }
 
+    /// The core that a session is bound to.
+    pub fn core_of(&mut self, id: SessionId) -> Option<u32> {
+        self.sessions.find(id).map(|session| session.core)
+    }
+
     /// The actors, for who made them.
     pub fn cast_mut(&mut self) -> &mut Cast<A> {
         &mut self.cast

@@ -4,7 +4,7 @@ mod support;
 
 use support::{Bed, CORE, Spec};
 use ta_core::fake::{Call, Source};
-use ta_core::{Param, Verdict, verdict};
+use ta_core::{Param, SessionId, Verdict, verdict};
 use ta_protocol::{Command, CoreState, Status, global_platform};
 
 #[test]
@@ -75,7 +75,7 @@ fn row(line: &str) -> Option<(CoreState, Command, Option<Status>, CoreState)> {
 }
 
 /// Sends a command that would succeed where it is legal.
-fn send(bed: &mut Bed, session: ta_core::SessionId, command: Command, file: &[u8]) -> u32 {
+fn send(bed: &mut Bed, session: SessionId, command: Command, file: &[u8]) -> u32 {
     let out = || Param::ValueOutput { a: 0, b: 0 };
     let core = || Param::ValueInput { a: CORE, b: 0 };
     let mut params = match command {
@@ -391,7 +391,8 @@ fn a_slow_load_that_goes_on_is_not_ended() {
 
 #[test]
 fn a_client_that_dies_between_any_two_commands_leaves_a_core_that_can_be_used() {
-    let steps: [fn(&mut Bed, ta_core::SessionId, &[u8]); 4] = [
+    type Step = fn(&mut Bed, SessionId, &[u8]);
+    let steps: [Step; 4] = [
         |bed, session, file| assert_eq!(bed.load(session, file), 0),
         |bed, session, _| assert_eq!(bed.start(session), 0),
         |bed, session, _| assert_eq!(bed.state(session), CoreState::Running),

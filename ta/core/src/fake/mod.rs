@@ -9,7 +9,6 @@
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
     clippy::expect_used,
-    clippy::panic,
     reason = "test support: a wrong use of a fake is a defect of the test and may panic"
 )]
 

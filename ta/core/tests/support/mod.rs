@@ -1,5 +1,9 @@
 //! A device, its bundles and its clients, in one process.
-#![allow(dead_code, reason = "each test file uses its own part of this module")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its own part of this module"
+)]
 
 pub mod bundle;
 

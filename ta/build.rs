@@ -1,0 +1,160 @@
+//! Builds a device into the TA: its platform file, the roots it pins, and OP-TEE's header.
+//!
+//! `COREWARDEN_PLATFORM` names the platform file, relative to the root of the source tree. What is embedded was
+//! checked here by the same code that checks it again when the TA begins. `COREWARDEN_TEST_BUILD=1` adds the
+//! commands of tests. `TA_DEV_KIT_DIR` is asked for only where the TA is linked.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use optee_utee_build::{Builder, HeaderFileGenerator, TaConfig};
+use platform::{File, Platform, Role};
+
+fn main() -> ExitCode {
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            println!("cargo::error={reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> Result<(), String> {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(corewarden_test)");
+    if variable("COREWARDEN_TEST_BUILD").is_some_and(|value| value == "1") {
+        println!("cargo::rustc-cfg=corewarden_test");
+    }
+    let out = PathBuf::from(variable("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    embed_device(&out)?;
+    link(&out)
+}
+
+/// Writes `device.rs`: the platform file as postcard bytes, and each root with its slot.
+fn embed_device(out: &Path) -> Result<(), String> {
+    let named = variable("COREWARDEN_PLATFORM").unwrap_or(DEFAULT_PLATFORM.to_owned());
+    let text = read(&named)?;
+    let text = String::from_utf8(text).map_err(|error| format!("{named}: {error}"))?;
+    let file: File = toml::from_str(&text).map_err(|error| format!("{named}: {error}"))?;
+    let bytes = postcard::to_allocvec(&file).map_err(|error| format!("{named}: {error}"))?;
+    let platform = Platform::try_from(file).map_err(|error| format!("{named}: {error}"))?;
+
+    let mut source =
+        format!("const PLATFORM: &[u8] = &{bytes:?};\nconst ROOTS: &[(u8, &[u8])] = &[\n");
+    for root in platform.roots() {
+        let der = certificate(root.file())?;
+        let pinned = certificate_chain::Root::parse(root.slot(), &der)
+            .map_err(|error| format!("{}: {error}", root.file()))?;
+        let development = pinned.role() == certificate_chain::Role::Development;
+        if development && platform.role() == Role::Release {
+            return Err(format!(
+                "{named}: a release TA cannot pin {}, which is a development root",
+                root.file()
+            ));
+        }
+        writeln!(source, "    ({}, &{der:?}),", root.slot()).map_err(|error| error.to_string())?;
+    }
+    source.push_str("];\n");
+    write(&out.join("device.rs"), &source)
+}
+
+/// A certificate as DER, from a file in PEM or DER.
+fn certificate(named: &str) -> Result<Vec<u8>, String> {
+    let bytes = read(named)?;
+    if bytes.first() == Some(&DER_SEQUENCE) {
+        return Ok(bytes);
+    }
+    let (label, der) = der::pem::decode_vec(&bytes).map_err(|error| format!("{named}: {error}"))?;
+    match label {
+        "CERTIFICATE" => Ok(der),
+        label => Err(format!("{named}: a {label}, not a certificate")),
+    }
+}
+
+/// OP-TEE's header, and the linking of a TA where this is one.
+fn link(out: &Path) -> Result<(), String> {
+    let config = TaConfig::new_default_with_cargo_env(&ta_protocol::TA_UUID.to_string())
+        .map_err(|error| format!("the TA's header: {error:?}"))?
+        .ta_flags(SINGLE_INSTANCE | MULTI_SESSION | KEEP_ALIVE | DEVICE_ENUM)
+        .ta_stack_size(STACK)
+        .ta_data_size(HEAP);
+    if env::var("CARGO_CFG_TARGET_ARCH").as_deref() != Ok("aarch64") {
+        let header = HeaderFileGenerator::new()
+            .generate(&config)
+            .map_err(|error| format!("the TA's header: {error:?}"))?;
+        return write(&out.join("user_ta_header.rs"), &header);
+    }
+    let Some(kit) = variable("TA_DEV_KIT_DIR") else {
+        return Err(
+            "TA_DEV_KIT_DIR is not set: it names the TA dev kit of the OP-TEE that the TA is for, \
+             such as .../usr/lib/optee-os-dev/vexpress-qemu_armv8a; `cargo xtask ta` fetches one"
+                .to_owned(),
+        );
+    };
+    if !Path::new(&kit).join("src/ta.ld.S").is_file() {
+        return Err(format!(
+            "TA_DEV_KIT_DIR={kit}: there is no src/ta.ld.S, so this is no TA dev kit"
+        ));
+    }
+    // libc, which ring brings, asks the linker for the host's C libraries. A TA must never be bound to
+    // them: empty linker scripts of their names come first in the search path.
+    println!("cargo::rustc-link-search=native={}", out.display());
+    for name in ["c", "m", "rt", "pthread", "util", "gcc_s"] {
+        let script = out.join(format!("lib{name}.so"));
+        write(&script, "/* empty: a TA links no host library */\n")?;
+    }
+    println!("cargo::rustc-link-arg=-nostartfiles");
+    Builder::new(config)
+        .build()
+        .map_err(|error| format!("linking the TA: {error:?}"))?;
+    drop_unwind_tables(&out.join("ta.lds"))
+}
+
+/// Nothing unwinds in a TA, and the tables for it take a tenth of its size.
+fn drop_unwind_tables(linker_script: &Path) -> Result<(), String> {
+    let script = fs::read_to_string(linker_script)
+        .map_err(|error| format!("{}: {error}", linker_script.display()))?;
+    let (before, after) = script
+        .split_once("SECTIONS")
+        .and_then(|(before, after)| Some((before, after.split_once('{')?.1)))
+        .ok_or(format!("{}: no SECTIONS", linker_script.display()))?;
+    let discard = "/DISCARD/ : { *(.eh_frame .eh_frame.* .eh_frame_hdr .gcc_except_table .gcc_except_table.*) }";
+    println!("cargo::rustc-link-arg=-Wl,--no-eh-frame-hdr");
+    write(
+        linker_script,
+        &format!("{before}SECTIONS {{\n {discard}\n{after}"),
+    )
+}
+
+/// Reads a file of the source tree.
+fn read(named: &str) -> Result<Vec<u8>, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(named);
+    println!("cargo::rerun-if-changed={}", path.display());
+    fs::read(&path).map_err(|error| format!("{named}: {error}"))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn variable(name: &str) -> Option<String> {
+    println!("cargo::rerun-if-env-changed={name}");
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+const DEFAULT_PLATFORM: &str = "ta/platforms/qemu-virt.toml";
+/// The first byte of every certificate in DER.
+const DER_SEQUENCE: u8 = 0x30;
+/// Measured: the deepest call, the judgement of a bundle, takes less than half of it.
+const STACK: u32 = 0x1_0000;
+/// The trailer takes half of it, whatever the image; everything else fits into the other half.
+const HEAP: u32 = 0x2_0000;
+/// OP-TEE's TA flags (user_ta_header.h).
+const SINGLE_INSTANCE: u32 = 1 << 2;
+const MULTI_SESSION: u32 = 1 << 3;
+const KEEP_ALIVE: u32 = 1 << 4;
+const DEVICE_ENUM: u32 = 1 << 9;
