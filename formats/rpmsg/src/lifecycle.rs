@@ -159,12 +159,8 @@ impl DriverLife {
         self.generation
     }
 
-    /// What to do now; call it at each wake-up and before each batch.
+    /// What to do now; call it at each wake-up and before each batch. Before [`DriverLife::ready`] that is to wait or to prepare.
     pub fn step<M: SharedMemory>(&mut self, memory: &M) -> DriverStep {
-        let ours = self.status.line(raw::DRIVER_LINE).generation(memory);
-        if ours != Some(self.generation) {
-            return DriverStep::Restart(RestartSign::TableCleared);
-        }
         let theirs = self.status.line(raw::DEVICE_LINE);
         let device = theirs.generation(memory);
         match self.stage {
@@ -178,6 +174,10 @@ impl DriverLife {
             }
             DriverStage::Preparing => DriverStep::Prepare,
             DriverStage::Running => {
+                let ours = self.status.line(raw::DRIVER_LINE).generation(memory);
+                if ours != Some(self.generation) {
+                    return DriverStep::Restart(RestartSign::TableCleared);
+                }
                 if device.unwrap_or(0) != self.device {
                     return DriverStep::Restart(RestartSign::Generation);
                 }
@@ -199,7 +199,8 @@ impl DriverLife {
     pub fn ready<M: SharedMemory>(&mut self, memory: &M) {
         if self.stage == DriverStage::Preparing {
             let line = self.status.line(raw::DRIVER_LINE);
-            line.write(memory, self.generation, self.device);
+            // The echo alone: a line that was cleared meanwhile must stay so, for the next step to see (L12).
+            line.write_echo(memory, self.device);
             self.status.store(memory, Status::READY);
             self.stage = DriverStage::Running;
         }
@@ -343,6 +344,14 @@ impl Line {
 
     fn word<M: SharedMemory>(&self, memory: &M, offset: u32) -> u32 {
         memory.load_u32(self.at.wrapping_add(offset), Ordering::Acquire)
+    }
+
+    fn write_echo<M: SharedMemory>(&self, memory: &M, echo: u32) {
+        let at = self.at.wrapping_add(raw::LINE_ECHO);
+        memory.invalidate(self.at, raw::LINE_SIZE);
+        memory.store_u32(at, echo, Ordering::Release);
+        memory.clean(self.at, raw::LINE_SIZE);
+        memory.fence();
     }
 
     fn write<M: SharedMemory>(&self, memory: &M, generation: u32, echo: u32) {

@@ -270,15 +270,36 @@ fn l11_a_foreign_peers_restart_is_inferred_and_says_so() {
 }
 
 #[test]
-fn l12_a_cleared_table_page_is_a_restart_in_every_stage() {
+fn l12_a_cleared_table_page_is_a_restart_once_the_driver_runs() {
     let cleared = DriverStep::Restart(RestartSign::TableCleared);
     let memory = Memory::new();
-    let mut driver = DriverLife::begin(&memory.driver(), status(), 1);
-    memory.poke(0, &[0; 0x1000]);
-    assert_eq!(driver.step(&memory.driver()), cleared);
     let (mut driver, _) = running(&memory);
     memory.poke(0, &[0; 0x1000]);
     assert_eq!(driver.step(&memory.driver()), cleared);
+    // Cleared while it waited or prepared: it sees that right after DRIVER_OK.
+    let mut driver = DriverLife::begin(&memory.driver(), status(), 1);
+    memory.poke(0, &[0; 0x1000]);
+    assert_eq!(driver.step(&memory.driver()), DriverStep::Wait);
+    driver.wait_no_longer(&memory.driver());
+    assert_eq!(driver.step(&memory.driver()), DriverStep::Prepare);
+    driver.ready(&memory.driver());
+    assert_eq!(driver.step(&memory.driver()), cleared);
+}
+
+#[test]
+fn nothing_a_core_writes_keeps_a_driver_from_its_time_limit() {
+    for line in [DRIVER_LINE, DEVICE_LINE] {
+        for word in [0_u32, 1, 0x4e47_5743, u32::MAX] {
+            let memory = Memory::new();
+            let mut driver = DriverLife::begin(&memory.driver(), status(), 1);
+            for at in 0..16 {
+                memory.poke(line + 4 * at, &word.to_le_bytes());
+            }
+            assert_eq!(driver.step(&memory.driver()), DriverStep::Wait);
+            driver.wait_no_longer(&memory.driver());
+            assert_eq!(driver.step(&memory.driver()), DriverStep::Prepare);
+        }
+    }
 }
 
 #[test]
