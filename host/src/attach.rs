@@ -401,15 +401,13 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
         if let Err(restarted) = self.check_peer() {
             return restarted;
         }
+        // Whether the index was a restart or a lie, this link is over, and the device is told so.
+        let _ = self.let_go();
         match error.restart_sign() {
-            Some(sign) => {
-                // The index may also be a lie, so the device is told that this link is over.
-                let _ = self.let_go();
-                Error::PeerRestarted {
-                    generation: self.generation,
-                    sign: Some(sign),
-                }
-            }
+            Some(sign) => Error::PeerRestarted {
+                generation: self.generation,
+                sign: Some(sign),
+            },
             None => Error::Rpmsg(error),
         }
     }

@@ -71,7 +71,7 @@ pub enum Error {
     #[error("the firmware has no RPMsg device")]
     NoRpmsgDevice,
     /// The secure world cannot be reached, or has no TA of ours.
-    #[error("no TA to talk to: {origin} says {code:#x}")]
+    #[error("no TA to talk to: {origin} says {}", CodeText(*code))]
     NoTa {
         /// The code.
         code: u32,
@@ -111,7 +111,7 @@ pub enum Error {
         second: u64,
     },
     /// A request was refused with a code that is not in our list.
-    #[error("{request} failed: {origin} says {code:#x}")]
+    #[error("{request} failed: {origin} says {}", CodeText(*code))]
     RefusedUnnamed {
         /// What was asked.
         request: Request,
@@ -157,6 +157,11 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match *self {
+            Error::Refused {
+                status: Status::BadState,
+                first,
+                ..
+            } => hint_for_state(first),
             Error::Refused { status, .. } => hint_for(status),
             Error::NoTa { code, .. } => Some(match code {
                 ACCESS_DENIED => {
@@ -300,12 +305,45 @@ impl fmt::Display for SignText {
     }
 }
 
+/// A command refused in a state says which one it was (ta-api.md 6).
+fn hint_for_state(number: u64) -> Option<&'static str> {
+    let state = CoreState::from_number(u32::try_from(number).ok()?)?;
+    Some(match state {
+        CoreState::Off => "the core is off: load firmware first",
+        CoreState::Loading => {
+            "a load is under way: wait for it, or until it is given up after 30 s"
+        }
+        CoreState::Loaded => "firmware is loaded and not started: start it, or release it first",
+        CoreState::Starting => "the core is starting: wait a moment",
+        CoreState::Running => "the core is running: stop it first",
+        CoreState::Crashed => "the core crashed: stop it first",
+        CoreState::Stopping => "the core is stopping: wait a moment",
+    })
+}
+
+/// GlobalPlatform's word for a code, where users meet it.
+struct CodeText(u32);
+
+impl fmt::Display for CodeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            ACCESS_DENIED => "access denied",
+            BUSY => "busy",
+            COMMUNICATION => "communication failed",
+            ITEM_NOT_FOUND => "not found",
+            OUT_OF_MEMORY => "out of memory",
+            TARGET_DEAD => "the TA panicked",
+            code => return write!(f, "{code:#x}"),
+        };
+        write!(f, "{name} ({:#x})", self.0)
+    }
+}
+
 fn hint_for(status: Status) -> Option<&'static str> {
     Some(match status {
         Status::AttachOnly => {
             "the platform file gives this core's control to somebody else; attach still works"
         }
-        Status::BadState => "see `corewarden status`; load before start, stop before load",
         Status::BareElf | Status::NotABundle => {
             "sign it: corewarden-sign sign; strip before signing, not after"
         }
@@ -317,7 +355,7 @@ fn hint_for(status: Status) -> Option<&'static str> {
         Status::TooManySessions => "close another session first",
         Status::UnknownCore => "see the platform file for the cores there are",
         Status::UnknownRoot => {
-            "sign with a chain of a root that the device trusts: corewarden status --roots"
+            "sign with a chain of a root that the device trusts: corewarden status lists them"
         }
         Status::VersionAboveCeiling => {
             "the signer's certificate has a ceiling; sign with one that has a higher one"
@@ -328,6 +366,8 @@ fn hint_for(status: Status) -> Option<&'static str> {
 }
 
 const ACCESS_DENIED: u32 = 0xffff_0001;
+const BUSY: u32 = 0xffff_000d;
+const COMMUNICATION: u32 = 0xffff_000e;
 const ITEM_NOT_FOUND: u32 = 0xffff_0008;
 const OUT_OF_MEMORY: u32 = 0xffff_000c;
 const TARGET_DEAD: u32 = 0xffff_3024;

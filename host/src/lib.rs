@@ -3,6 +3,41 @@
 //! [`ta`] asks the trusted application: load, start, stop, what runs. [`attach`] takes a running core's link into use and
 //! gives endpoints on it, over a [`shared_memory`] window and a [`doorbell`]. Whatever the core or the shared memory says
 //! is judged; a restart of the core is reported, not hidden.
+//!
+//! # Example
+//!
+//! An application that asks a service of a running core, on the machine itself:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use corewarden::attach::{Attachment, Target};
+//! use corewarden::cli::{Machine, ThisMachine};
+//! use corewarden::ta::Client;
+//! use corewarden::{Error, Limit};
+//!
+//! fn ask(core: &platform::Core, question: &[u8]) -> Result<Vec<u8>, Error> {
+//!     let patience = Duration::from_secs(2);
+//!     let mut machine = ThisMachine::default();
+//!     let mut client = Client::open(machine.transport()?, core.id())?;
+//!     let (state, table) = (client.state()?, client.master_table()?);
+//!     let target = Target {
+//!         core,
+//!         master: &table.bytes,
+//!         starts: state.start_counter,
+//!         device: 0,
+//!         handshake: patience,
+//!     };
+//!     let (window, doorbell) = (machine.window(core)?, machine.doorbell(core)?);
+//!     let mut link = Attachment::new(&target, window, doorbell, Limit::after(2 * patience))?;
+//!     let service = link.service("corewarden-echo", Limit::after(patience))?;
+//!     let endpoint = link.open(None)?;
+//!     link.send(endpoint, service.address, question, Limit::after(patience))?;
+//!     let answer = link.receive(endpoint, Limit::after(patience))?;
+//!     link.detach()?;
+//!     Ok(answer.payload)
+//! }
+//! ```
 
 pub mod attach;
 pub mod cli;

@@ -136,7 +136,7 @@ fn text_says_the_same_to_people() {
     assert!(out.starts_with("core 0: Running, start took "), "{out}");
     let (_, out, _) = machine.run("status");
     for part in [
-        "core 0: Running, started 1 times",
+        "core 0: Running, started once",
         "TA 1.0: streaming-load",
         "for slot 0 (required, development)",
     ] {

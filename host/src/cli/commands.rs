@@ -129,7 +129,7 @@ impl<'a> Job<'a> {
         let platform = read_platform(&self.arguments.platform)?;
         let core = self.core_of(&platform)?;
         let mut client = self.open(machine)?;
-        let (state, master) = (client.state()?, client.master_table()?);
+        let state = client.state()?;
         if state.state != ta_protocol::CoreState::Running {
             let error = Error::CoreState {
                 found: state.state,
@@ -137,6 +137,7 @@ impl<'a> Job<'a> {
             };
             return Err(error.into());
         }
+        let master = client.master_table()?;
         drop(client);
         let target = Target {
             core,

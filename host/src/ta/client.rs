@@ -4,105 +4,13 @@ use std::io::{Read, Seek, SeekFrom};
 use std::thread;
 use std::time::Duration;
 
-use ta_protocol::{
-    Command, CoreState, MAX_SESSIONS, Root, RootsReport, StateReport, Status, capability,
-    global_platform,
-};
+use ta_protocol::{Command, CoreState, RootsReport, StateReport, Status};
 
+use super::answer::{Capabilities, LastError, MasterTable, Progress, TrustedRoots, Version};
+use super::refusal::{explains, no_ta, refusal_by_code, refused_session};
 use super::transport::{Failure, Origin, Parameter, Transport};
 use crate::error::{Error, Request, Waiting};
 use crate::limit::Limit;
-
-/// What a TA can do beyond the commands of today's clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capabilities(u32);
-
-impl Capabilities {
-    /// It takes a bundle in pieces.
-    #[must_use]
-    pub fn streaming(self) -> bool {
-        self.0 & capability::STREAMING_LOAD != 0
-    }
-
-    /// It gives out the master resource table.
-    #[must_use]
-    pub fn master_table(self) -> bool {
-        self.0 & capability::MASTER_TABLE != 0
-    }
-
-    /// It loads only where the platform isolates the core.
-    #[must_use]
-    pub fn isolation_enforced(self) -> bool {
-        self.0 & capability::ISOLATION_ENFORCED != 0
-    }
-
-    /// It is a test build, never to be shipped.
-    #[must_use]
-    pub fn test_build(self) -> bool {
-        self.0 & capability::TEST_BUILD != 0
-    }
-
-    /// The bits as they came.
-    #[must_use]
-    pub fn bits(self) -> u32 {
-        self.0
-    }
-}
-
-/// The TA's interface version and its limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// Changes when a client has to change.
-    pub major: u16,
-    /// Changes when something is added.
-    pub minor: u16,
-    /// What it can do.
-    pub capabilities: Capabilities,
-    /// How much of a bundle's end it wants first.
-    pub tail: u32,
-    /// The largest piece that it asks for.
-    pub chunk: u32,
-}
-
-/// The reason of the last refusal in this session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LastError {
-    /// Why.
-    pub status: Status,
-    /// The reason's first number.
-    pub first: u64,
-    /// The reason's second number.
-    pub second: u64,
-}
-
-/// The resource table as the secure world keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MasterTable {
-    /// Its bytes, as they were published.
-    pub bytes: Vec<u8>,
-    /// Where the copy stands that Linux and the core share.
-    pub physical: u64,
-    /// How large that copy is.
-    pub size: u32,
-}
-
-/// The roots that a TA trusts, and the signatures it wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustedRoots {
-    /// Bit n is set where a bundle must have a signature in slot n.
-    pub required_slots: u32,
-    /// The roots.
-    pub roots: Vec<Root>,
-}
-
-/// How far a load has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes given to the TA.
-    pub done: u64,
-    /// Bytes of the bundle.
-    pub total: u64,
-}
 
 /// A session with the TA for one core.
 #[derive(Debug)]
@@ -471,61 +379,6 @@ fn read_at<R: Read + Seek>(file: &mut R, from: u64, to: u64) -> Result<Vec<u8>, 
 fn unreadable(error: std::io::Error) -> Error {
     Error::FileRead {
         errno: error.raw_os_error().unwrap_or(0),
-    }
-}
-
-fn explains(status: Status, code: u32) -> bool {
-    status.number() == code || status.global_platform() == code
-}
-
-fn refusal_by_code(command: Command, failure: Failure) -> Error {
-    match Status::from_number(failure.code) {
-        Some(status) if failure.origin == Origin::TrustedApplication => Error::Refused {
-            request: Request::Command(command),
-            status,
-            first: 0,
-            second: 0,
-        },
-        _ => Error::RefusedUnnamed {
-            request: Request::Command(command),
-            code: failure.code,
-            origin: failure.origin,
-        },
-    }
-}
-
-/// There is no session to ask for the reason, so it is told from the code; only these three can come here.
-fn refused_session(core: u32, failure: Failure) -> Error {
-    let request = Request::OpenSession;
-    let (status, first) = match failure.code {
-        global_platform::ACCESS_DENIED => (Status::LoginNotAllowed, 0),
-        global_platform::BUSY => (Status::TooManySessions, MAX_SESSIONS.into()),
-        global_platform::NOT_SUPPORTED => (Status::UnknownCore, core.into()),
-        code => {
-            return Error::RefusedUnnamed {
-                request,
-                code,
-                origin: failure.origin,
-            };
-        }
-    };
-    let second = if status == Status::LoginNotAllowed {
-        core
-    } else {
-        0
-    };
-    Error::Refused {
-        request,
-        status,
-        first,
-        second: second.into(),
-    }
-}
-
-fn no_ta(failure: Failure) -> Error {
-    Error::NoTa {
-        code: failure.code,
-        origin: failure.origin,
     }
 }
 

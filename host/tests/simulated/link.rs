@@ -226,6 +226,49 @@ fn nonsense_is_counted_and_does_no_harm() {
 }
 
 #[test]
+fn an_index_that_runs_ahead_ends_the_link_and_the_device_is_told() {
+    let board = Board::new();
+    let (_firmware, bell) = board.start(Manner::Silence);
+    let mut link = board.attach(bell, long()).unwrap();
+    link.service("corewarden-echo", long()).unwrap();
+    board
+        .window
+        .store_u16(USED_INDEX_0, 0x7777, Ordering::Relaxed);
+    let expected = rpmsg::Error::PeerIndex {
+        ring: rpmsg::Ring::ToDriver,
+        index: 0x7777,
+        last: 1,
+        outstanding: 256,
+    };
+    assert_eq!(link.pump(), Err(Error::Rpmsg(expected)));
+    assert_eq!(status().load(&board.window), Status::RESET);
+    let gone = Error::PeerRestarted {
+        generation: link.generation(),
+        sign: None,
+    };
+    assert_eq!(link.pump(), Err(gone));
+}
+
+#[test]
+fn a_ring_that_was_zeroed_is_reported_as_an_inferred_restart() {
+    let board = Board::new();
+    let (_firmware, bell) = board.start(Manner::Silence);
+    let mut link = board.attach(bell, long()).unwrap();
+    link.service("corewarden-echo", long()).unwrap();
+    board.window.store_u16(USED_INDEX_0, 0, Ordering::Relaxed);
+    let expected = Error::PeerRestarted {
+        generation: link.generation(),
+        sign: Some(RestartSign::RingZeroed),
+    };
+    assert_eq!(link.pump(), Err(expected));
+    assert!(
+        expected
+            .to_string()
+            .ends_with("(inferred: a ring was zeroed)")
+    );
+}
+
+#[test]
 fn a_message_longer_than_a_buffer_is_refused() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Echo);
@@ -308,3 +351,6 @@ fn a_device_that_the_table_does_not_have_is_refused() {
 fn long() -> Limit<'static> {
     Limit::after(LONG)
 }
+
+/// Where the firmware writes how many buffers of ring 0 it has used.
+const USED_INDEX_0: u32 = 0x4002;
