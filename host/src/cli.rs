@@ -1,6 +1,6 @@
 //! The program `corewarden`: arguments in, one report or one failure out.
 //!
-//! [`run`] does a command and returns what is to be said; [`print`] is the one place that says it, to people or as JSON.
+//! [`run`] does a command and returns what is to be said; [`print()`] is the one place that says it, to people or as JSON.
 //! What belongs to the machine it runs on (the secure world, shared memory, the doorbell) comes through [`Machine`], so
 //! that the simulator and the tests run the very same commands.
 
