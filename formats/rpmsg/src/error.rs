@@ -183,7 +183,7 @@ pub enum Error {
         /// Buffers the peer may have advanced by.
         outstanding: u16,
     },
-    /// The handle belongs to a generation of the link which is gone; open anew.
+    /// The handle belongs to a generation of the link which is gone; open anew (rpmsg-lifecycle.md, L8).
     #[error("the peer restarted: handle of generation {handle}, link has {link}")]
     PeerRestarted {
         /// The handle's generation.
@@ -294,7 +294,7 @@ impl Error {
         )
     }
 
-    /// What a broken index says about the peer: one that starts again writes its rings anew.
+    /// What a broken index says about the peer: one that starts again writes its rings anew (rpmsg-lifecycle.md, L11).
     pub const fn restart_sign(&self) -> Option<RestartSign> {
         match self {
             Self::PeerIndex { index: 0, .. } => Some(RestartSign::RingZeroed),

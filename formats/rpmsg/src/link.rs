@@ -295,7 +295,7 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
         self.receive.give(&self.memory, slot.id, slot.size)
     }
 
-    /// Publishes what was sent and what was released, each ring once; who has to be kicked for it.
+    /// Publishes what was sent and what was released, each ring once; who has to be kicked for it (rpmsg-lifecycle.md, L13).
     #[inline]
     pub fn flush(&mut self) -> Kick {
         let returned = self.receive.publish(&self.memory);
@@ -303,12 +303,14 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
         Kick::of(self.receive_ring, returned).and(Kick::of(self.transmit_ring, sent))
     }
 
-    /// Asks for a kick at the next message, or for none; `true` if a message is there already and must be polled for first.
+    /// Asks for a kick at the next message, or for none; `true` if a message is there already and must be polled for before
+    /// sleeping (rpmsg-lifecycle.md, L14).
     pub fn wake_on_message(&mut self, wanted: bool) -> Result<bool, Error> {
         self.receive.wake(&self.memory, wanted)
     }
 
-    /// Asks for a kick when a buffer to send in comes back, or for none; `true` if one is there already.
+    /// Asks for a kick when a buffer to send in comes back, or for none, which is so at first; `true` if one is there already
+    /// (rpmsg-lifecycle.md, L15).
     pub fn wake_on_buffer(&mut self, wanted: bool) -> Result<bool, Error> {
         self.transmit.wake(&self.memory, wanted)
     }

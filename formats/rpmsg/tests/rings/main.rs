@@ -9,5 +9,6 @@ mod lifecycle;
 mod link;
 mod lying_peer;
 mod model;
+mod rules;
 mod session;
 mod support;
