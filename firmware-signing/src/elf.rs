@@ -440,11 +440,15 @@ fn truncated(end: u64, bytes: &[u8]) -> Error {
 
 fn c_string(names: &[u8], offset: usize) -> Option<&[u8]> {
     let rest = names.get(offset..)?;
+    let rest = rest.get(..MAX_SECTION_NAME).unwrap_or(rest);
     rest.get(..rest.iter().position(|&byte| byte == 0)?)
 }
 
 /// The description of the note "GNU", type 3, among the notes in `range`.
 fn build_id_in(bytes: &[u8], range: Range<usize>) -> Option<Range<usize>> {
+    if range.len() > MAX_NOTES {
+        return None;
+    }
     let (mut at, end) = (range.start, range.end);
     while at < end {
         let word = |offset: usize| {
@@ -468,4 +472,8 @@ fn build_id_in(bytes: &[u8], range: Range<usize>) -> Option<Range<usize>> {
 
 /// Far more than any linker makes, far fewer than the 65535 a hostile file may claim.
 const MAX_PROGRAM_HEADERS: usize = 128;
+/// Bounds the search for the end of a name.
+const MAX_SECTION_NAME: usize = 4096;
+/// Bounds the search for a build id.
+const MAX_NOTES: usize = 0x1_0000;
 const NT_GNU_BUILD_ID: usize = 3;

@@ -48,6 +48,9 @@ fn stripped(image: &Image<'_>) -> Option<Vec<u8>> {
             shape.put(&mut header, shape.offset, out.len() as u64);
             shape.put(&mut header, shape.size, content.len() as u64);
             out.extend(content);
+            if out.len() > image.bytes().len() {
+                return None;
+            }
         } else if points_to_section(section) {
             info = layout.renumber(section.sh_info)?;
         }
@@ -91,6 +94,9 @@ impl Layout {
                 _ => {}
             }
         }
+        if movable.len() > MAX_MOVABLE {
+            return None;
+        }
         let loaded = |section: &SectionHeader| section.sh_flags & u64::from(SHF_ALLOC) != 0;
         let unusual = movable
             .iter()
@@ -127,8 +133,9 @@ impl Layout {
             renumbered.push(keep.then_some(count));
             count += u32::from(keep);
         }
+        let fixed = merged(fixed);
         Some(Self {
-            fixed_end: fixed.iter().map(|range| range.end).max()?,
+            fixed_end: fixed.last()?.end,
             fixed,
             movable,
             renumbered,
@@ -141,6 +148,19 @@ impl Layout {
         let new = self.renumbered.get(usize::try_from(index).ok()?)?;
         Some(new.unwrap_or(0))
     }
+}
+
+/// The same bytes in ascending ranges that do not overlap, so that each is copied once whatever the section table claims.
+fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
 }
 
 fn points_to_section(section: &SectionHeader) -> bool {
@@ -230,5 +250,7 @@ impl Shape {
     }
 }
 
+/// The table of section names, one symbol table, its strings; more is no linker's work.
+const MAX_MOVABLE: usize = 3;
 const SHN_LORESERVE: u16 = 0xff00;
 const SHN_XINDEX: u16 = 0xffff;

@@ -526,3 +526,34 @@ fn the_build_id_is_found_in_a_note() {
     let bytes = Elf::qemu_virt().build();
     assert_eq!(Image::parse(&bytes).expect("good").build_id(), None);
 }
+
+#[test]
+fn a_section_table_that_claims_the_file_a_thousand_times_costs_no_more_than_once() {
+    let mut elf = Elf::qemu_virt();
+    let section = |name, kind, flags, link| Section {
+        name,
+        kind,
+        flags,
+        address: 0,
+        link,
+        info: 0,
+        entry_size: 16,
+        content: Content::OfSegment(0),
+    };
+    elf.segments[0].bytes.resize(0x8_0000, 0);
+    elf.segments[0].memory_size = 0x8_0000;
+    elf.segments[1].address = 0x2110_0000;
+    elf.sections = vec![section(".text", 1, 2, 0); 20_000];
+    elf.sections.push(section(".debug", 1, 0, 0));
+    let bytes = elf.build();
+    let image = Image::parse(&bytes).expect("it is read");
+    let stripped = firmware_signing::strip::strip(&image);
+    assert!(stripped.len() < bytes.len());
+    assert!(Image::parse(&stripped).is_ok());
+
+    // More symbol tables than any linker writes: the file stays as it is.
+    elf.sections = vec![section(".symtab", 2, 0, 1); 20_000];
+    let bytes = elf.build();
+    let image = Image::parse(&bytes).expect("it is read");
+    assert_eq!(firmware_signing::strip::strip(&image), bytes);
+}
