@@ -180,6 +180,10 @@ impl Error {
                 wanted: CoreState::Running,
                 ..
             } => Some("load and start the firmware first"),
+            Error::Doorbell {
+                operation: DoorbellOperation::Open,
+                errno: EBUSY,
+            } => Some("another program is attached to this core; one can be at a time"),
             Error::DoorbellMissing => {
                 Some("see /sys/class/virtio-ports/*/name, and the platform file")
             }
@@ -366,6 +370,8 @@ fn hint_for(status: Status) -> Option<&'static str> {
 }
 
 const ACCESS_DENIED: u32 = 0xffff_0001;
+/// What Linux says to the second one who opens a virtio-serial port.
+const EBUSY: i32 = 16;
 const BUSY: u32 = 0xffff_000d;
 const COMMUNICATION: u32 = 0xffff_000e;
 const ITEM_NOT_FOUND: u32 = 0xffff_0008;

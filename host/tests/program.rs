@@ -99,6 +99,17 @@ fn a_bundle_that_cannot_be_read_ends_with_7() {
 }
 
 #[test]
+fn a_bundle_too_long_for_one_piece_ends_with_2_and_says_how_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("large.cwfw");
+    let large = std::fs::File::create(&file).unwrap();
+    large.set_len((8 << 20) + 1).unwrap();
+    let (code, _, err) = corewarden(&["load", "--whole", file.to_str().unwrap()]);
+    assert_eq!(code, 2);
+    assert!(err.contains("load without --whole"), "{err}");
+}
+
+#[test]
 fn a_platform_file_is_missing_with_7_and_wrong_with_3() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("platform.toml");

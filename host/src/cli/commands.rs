@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use platform::{Core, Platform};
+use ta_protocol::{CoreState, MAX_WHOLE_FILE};
 
 use super::arguments::{Arguments, Attach, Command, Load, Wait};
 use super::failure::Failure;
@@ -70,6 +71,13 @@ impl<'a> Job<'a> {
         if metadata.is_dir() {
             return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
         }
+        if load.whole && metadata.len() > MAX_WHOLE_FILE.into() {
+            let message = format!(
+                "{} bytes are more than the {MAX_WHOLE_FILE} that go in one piece: load without --whole",
+                metadata.len()
+            );
+            return Err(Failure::usage(message));
+        }
         let mut client = self.open(machine)?;
         let start = Instant::now();
         let meter = Meter::show("loading");
@@ -130,10 +138,10 @@ impl<'a> Job<'a> {
         let core = self.core_of(&platform)?;
         let mut client = self.open(machine)?;
         let state = client.state()?;
-        if state.state != ta_protocol::CoreState::Running {
+        if state.state != CoreState::Running {
             let error = Error::CoreState {
                 found: state.state,
-                wanted: ta_protocol::CoreState::Running,
+                wanted: CoreState::Running,
             };
             return Err(error.into());
         }
