@@ -107,7 +107,7 @@ impl Core {
 
     fn attach(&mut self, generation: u32) {
         trace::line("attached");
-        self.counts.attached += 1;
+        self.counts.attached = self.counts.attached.wrapping_add(1);
         trace::show(Health::Attached, self.counts.attached);
         match Service::new(self.layout, generation) {
             Ok(service) => self.service = Some(service),
@@ -134,7 +134,7 @@ impl Core {
             Ok(()) => {}
             Err(error) if error.breaks_link() => return self.give_up(),
             Err(_) => {
-                self.counts.refused += 1;
+                self.counts.refused = self.counts.refused.wrapping_add(1);
                 return trace::show(Health::Refused, self.counts.refused);
             }
         }
@@ -148,7 +148,7 @@ impl Core {
     fn give_up(&mut self) {
         trace::line("rings broken");
         self.service = None;
-        self.counts.broken += 1;
+        self.counts.broken = self.counts.broken.wrapping_add(1);
         trace::show(Health::Broken, self.counts.broken);
         self.life.renew(&Shared);
         ring_both();
