@@ -1,6 +1,7 @@
 //! What the end-to-end tests do, by topic.
 
 mod isolation;
+mod leftovers;
 mod policy;
 mod refusals;
 mod restart;
@@ -24,6 +25,7 @@ pub fn of(kind: Kind) -> Vec<&'static Test> {
             sessions::TESTS,
             isolation::TESTS,
             restart::TESTS,
+            leftovers::TESTS,
         ],
         Kind::Test => &[policy::TESTS],
         Kind::NoIsolation => &[variants::NO_ISOLATION],

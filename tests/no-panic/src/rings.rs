@@ -1,0 +1,210 @@
+//! The rings, in both roles, over memory that holds anything.
+
+use core::hint::black_box;
+use core::sync::atomic::Ordering;
+
+use rpmsg::{
+    Announcement, Change, Coherence, Device, DeviceLife, DeviceQueue, DeviceStep, Driver,
+    DriverLife, DriverQueue, DriverStep, Endpoint, Error, Event, Kick, LinkLayout, Quirks,
+    RxBuffer, ServiceName, Services, Session, SharedMemory, StatusWord, TxBuffer, VringLayout,
+    Window,
+};
+
+/// Memory in which every load answers something else.
+pub struct Anything;
+
+impl Coherence for Anything {}
+
+impl SharedMemory for Anything {
+    fn load_u16(&self, at: u32, _: Ordering) -> u16 {
+        black_box(at as u16)
+    }
+
+    fn load_u32(&self, at: u32, _: Ordering) -> u32 {
+        black_box(at)
+    }
+
+    fn store_u16(&self, at: u32, value: u16, _: Ordering) {
+        black_box((at, value));
+    }
+
+    fn store_u32(&self, at: u32, value: u32, _: Ordering) {
+        black_box((at, value));
+    }
+
+    fn copy_in(&self, at: u32, from: &[u8]) {
+        black_box((at, from));
+    }
+
+    fn copy_out(&self, at: u32, into: &mut [u8]) {
+        black_box((at, into));
+    }
+}
+
+type AnyDriver = Driver<Anything, 256>;
+type AnyDevice = Device<Anything, 256>;
+type DriverSession = Session<Anything, DriverQueue<256>, 4>;
+type DeviceSession = Session<Anything, DeviceQueue<256>, 4>;
+
+#[unsafe(no_mangle)]
+pub fn ring_layout(
+    window: (u64, u32),
+    addresses: [u64; 3],
+    counts: [u32; 2],
+    align: u32,
+) -> Result<LinkLayout, Error> {
+    let window = Window::new(window.0, window.1)?;
+    let [one, two, buffers] = addresses;
+    let [first, second] = counts;
+    let to_driver = VringLayout::new(&window, one, first, align)?;
+    let to_device = VringLayout::new(&window, two, second, align)?;
+    LinkLayout::new(window, to_driver, to_device, buffers, align)
+}
+
+#[unsafe(no_mangle)]
+pub fn ring_driver(
+    layout: LinkLayout,
+    size: u32,
+    at: u32,
+    quirks: Quirks,
+) -> Result<AnyDriver, Error> {
+    AnyDriver::attach(Anything, layout, size, at, quirks)
+}
+
+#[unsafe(no_mangle)]
+pub fn ring_device(layout: LinkLayout, at: u32, quirks: Quirks) -> Result<AnyDevice, Error> {
+    AnyDevice::attach(Anything, layout, at, quirks)
+}
+
+/// Instantiates a link's methods for both roles.
+macro_rules! links {
+    ( $( $name:ident, $commit:ident, $send:ident, $read:ident, $release:ident, $wake:ident: $link:ty; )+ ) => { $(
+        #[unsafe(no_mangle)]
+        pub fn $name(link: &mut $link) -> Result<(TxBuffer, Option<RxBuffer>), Error> {
+            let buffer = link.reserve()?;
+            black_box(buffer.capacity());
+            Ok((buffer, link.receive()?))
+        }
+
+        #[unsafe(no_mangle)]
+        pub fn $commit(link: &mut $link, buffer: TxBuffer, at: u32, bytes: &[u8], len: u16) -> Result<(), Error> {
+            link.write(&buffer, at, bytes)?;
+            if bytes.is_empty() {
+                return link.abandon(buffer);
+            }
+            link.commit(buffer, at, at, len)
+        }
+
+        #[unsafe(no_mangle)]
+        pub fn $send(link: &mut $link, one: u32, two: u32, bytes: &[u8]) -> Result<Kick, Error> {
+            link.send(one, two, bytes)?;
+            Ok(link.flush())
+        }
+
+        #[unsafe(no_mangle)]
+        pub fn $read(link: &mut $link, buffer: &RxBuffer, at: u32, into: &mut [u8]) -> Result<usize, Error> {
+            black_box(buffer.header());
+            link.read(buffer, at, into)
+        }
+
+        #[unsafe(no_mangle)]
+        pub fn $release(link: &mut $link, buffer: RxBuffer) -> Result<(), Error> {
+            link.release(buffer)
+        }
+
+        #[unsafe(no_mangle)]
+        pub fn $wake(link: &mut $link, wanted: bool) -> Result<bool, Error> {
+            Ok(link.wake_on_message(wanted)? && link.wake_on_buffer(wanted)?)
+        }
+    )+ };
+}
+
+links! {
+    driver_take, driver_commit, driver_send, driver_read, driver_release, driver_wake: AnyDriver;
+    device_take, device_commit, device_send, device_read, device_release, device_wake: AnyDevice;
+}
+
+/// Instantiates a session's methods for both roles.
+macro_rules! sessions {
+    ( $( $open:ident, $close:ident, $tell:ident, $poll:ident: $session:ty; )+ ) => { $(
+        #[unsafe(no_mangle)]
+        pub fn $open(session: &mut $session, address: Option<u32>) -> Result<Endpoint, Error> {
+            session.open(address)
+        }
+
+        #[unsafe(no_mangle)]
+        pub fn $close(session: &mut $session, endpoint: Endpoint) -> Result<(), Error> {
+            session.close(endpoint)
+        }
+
+        #[unsafe(no_mangle)]
+        pub fn $tell(session: &mut $session, endpoint: &Endpoint, name: &str, bytes: &[u8]) -> Result<Kick, Error> {
+            session.announce(endpoint, ServiceName::new(name)?, Change::Created)?;
+            session.send(endpoint, endpoint.address(), bytes)?;
+            Ok(session.flush())
+        }
+
+        #[unsafe(no_mangle)]
+        pub fn $poll(session: &mut $session, into: &mut [u8]) -> Result<Option<Event>, Error> {
+            session.poll(into)
+        }
+    )+ };
+}
+
+sessions! {
+    driver_open, driver_close, driver_tell, driver_poll: DriverSession;
+    device_open, device_close, device_tell, device_poll: DeviceSession;
+}
+
+#[unsafe(no_mangle)]
+pub fn names(message: &[u8], services: &mut Services<8>, prefix: &str) -> Result<(), Error> {
+    let announcement = Announcement::parse(message)?;
+    black_box(announcement.to_bytes());
+    black_box(announcement.name.instance_of(prefix));
+    services.apply(&announcement)?;
+    black_box(services.address_of(&announcement.name));
+    for (name, address) in services.iter() {
+        black_box((name.as_str(), address));
+    }
+    Ok(())
+}
+
+#[unsafe(no_mangle)]
+pub fn life_status(
+    window: &Window,
+    table: u64,
+    entry: u32,
+    vrings: u8,
+) -> Result<StatusWord, Error> {
+    let word = StatusWord::new(window, table, entry, vrings)?;
+    black_box(word.load(&Anything));
+    Ok(word)
+}
+
+#[unsafe(no_mangle)]
+pub fn life_driver(status: StatusWord, seed: u32) -> DriverLife {
+    DriverLife::begin(&Anything, status, seed)
+}
+
+#[unsafe(no_mangle)]
+pub fn life_driver_step(life: &mut DriverLife) -> DriverStep {
+    life.wait_no_longer(&Anything);
+    life.ready(&Anything);
+    life.step(&Anything)
+}
+
+#[unsafe(no_mangle)]
+pub fn life_driver_detach(life: DriverLife) {
+    life.detach(&Anything);
+}
+
+#[unsafe(no_mangle)]
+pub fn life_device(status: StatusWord) -> DeviceLife {
+    DeviceLife::begin(&Anything, status)
+}
+
+#[unsafe(no_mangle)]
+pub fn life_device_step(life: &mut DeviceLife) -> DeviceStep {
+    life.renew(&Anything);
+    life.step(&Anything)
+}
