@@ -12,3 +12,4 @@ mod model;
 mod rules;
 mod session;
 mod support;
+mod threads;
