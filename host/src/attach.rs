@@ -122,6 +122,7 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
         limit: Limit<'_>,
     ) -> Result<Self, Error> {
         let place = Place::find(target, &memory)?;
+        // rpmsg-lifecycle.md, L3 to L6.
         let mut life = DriverLife::begin(&memory, place.status, target.starts);
         place.ring_all(&mut doorbell)?;
         let handshake = limit.again(target.handshake);
@@ -241,13 +242,21 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
         payload: &[u8],
         limit: Limit<'_>,
     ) -> Result<(), Error> {
+        let mut waited = false;
         loop {
             self.check_peer()?;
             match self.live()?.session.send(&from.inner, to, payload) {
+                Ok(()) if waited => {
+                    // Returned buffers are looked for when needed; nobody has to ring for them.
+                    let asleep = self.live()?.session.link().wake_on_buffer(false);
+                    asleep.map_err(|error| self.broken(error))?;
+                    return self.flush();
+                }
                 Ok(()) => return self.flush(),
                 Err(rpmsg::Error::NoBuffer { .. }) => {}
                 Err(error) => return Err(self.broken(error)),
             }
+            waited = true;
             self.pump()?;
             let wake = self.live()?.session.link().wake_on_buffer(true);
             if !wake.map_err(|error| self.broken(error))? {
@@ -376,7 +385,7 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
             return self.live().map(|_| ());
         };
         if let DriverStep::Restart(sign) = live.life.step(memory) {
-            // Without a word to the table page: it may be another firmware's by now.
+            // Without a word to the table page: it may be another firmware's by now (rpmsg-lifecycle.md, L12).
             self.live = None;
             return Err(Error::PeerRestarted {
                 generation: self.generation,
