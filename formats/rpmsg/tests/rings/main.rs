@@ -9,6 +9,7 @@ mod lifecycle;
 mod link;
 mod lying_peer;
 mod model;
+mod ordering;
 mod rules;
 mod session;
 mod support;
