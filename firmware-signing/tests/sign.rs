@@ -4,7 +4,7 @@ use admission::Refusal;
 use firmware_bundle::Error as Bundle;
 use firmware_signing::elf::Image;
 use firmware_signing::inspect::{Found, inspect};
-use firmware_signing::key::Signer;
+use firmware_signing::key::{Algorithm, Signer};
 use firmware_signing::pki::{Date, Kind, Role, Scope};
 use firmware_signing::sample::{Chain, Content, Elf, Section};
 use firmware_signing::verify::{Device, Trust, admit, authenticate, check_integrity};
@@ -297,6 +297,60 @@ fn key_and_certificate_must_belong_together() {
     );
     let none = sign(&elf, &options(&platform, &[]), &chain.leaf.1, &[]);
     assert_eq!(none, Err(Error::CertificateMissing));
+}
+
+/// Signs as asked, then does something to the signature.
+struct Tampered<'a>(&'a dyn Signer, fn(&mut Vec<u8>));
+
+impl Signer for Tampered<'_> {
+    fn algorithm(&self) -> Algorithm {
+        self.0.algorithm()
+    }
+
+    fn public_key(&self) -> &[u8] {
+        self.0.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut signature = self.0.sign(message)?;
+        (self.1)(&mut signature);
+        Ok(signature)
+    }
+}
+
+#[test]
+fn a_signature_is_believed_only_when_it_holds() {
+    let (platform, chain) = (qemu_virt(), chain());
+    let elf = Elf::qemu_virt().build();
+    let roots = [chain.root.0.der()];
+    let attempt = |tamper| {
+        let signer = Tampered(&chain.leaf.1, tamper);
+        sign(
+            &elf,
+            &options(&platform, &roots),
+            &signer,
+            &chain.certificates(),
+        )
+        .map(drop)
+    };
+    assert_eq!(attempt(|_| ()), Ok(()));
+    assert_eq!(attempt(|bytes| bytes[40] ^= 1), Err(Error::SignerFailed));
+    assert_eq!(attempt(Vec::clear), Err(Error::SignerFailed));
+    assert_eq!(attempt(|bytes| bytes.push(0)), Err(Error::SignerFailed));
+    // The mirror image holds too, but nobody may have two signatures of one bundle.
+    let mirrored = attempt(|bytes| {
+        let signature = p256::ecdsa::Signature::from_slice(bytes).expect("r and s");
+        let (r, s) = signature.split_scalars();
+        let other = p256::ecdsa::Signature::from_scalars(r.to_bytes(), (-*s).to_bytes());
+        *bytes = other.expect("a signature").to_bytes().to_vec();
+    });
+    assert_eq!(
+        mirrored,
+        Err(Error::Slot {
+            slot: 0,
+            error: certificate_chain::Error::HighS
+        })
+    );
 }
 
 #[test]
