@@ -88,7 +88,7 @@ where
         scope(signer, &manifest, device.platform)?;
     }
     floor(&manifest, device.floor)?;
-    for (index, segment) in (0u8..).zip(manifest.segments()) {
+    for (index, segment) in (0..=u8::MAX).zip(manifest.segments()) {
         memory(index, &segment, device.core)?;
     }
     beginning(&manifest, device.core)?;

@@ -64,7 +64,7 @@ fn the_golden_bundle_is_admitted_and_says_who_signed_it() {
 
 #[test]
 fn loading_leaves_the_signed_segments_and_zeros() {
-    // bundle-format.md 10.3, 10.4, 10.5
+    // bundle-format.md 10.3, bundle-format.md 10.4, bundle-format.md 10.5
     let memory = load(&golden(V1), &pki().checker(), &platform(&[])).unwrap();
     let mut expected = vec![0; memory.len()];
     expected[..8].copy_from_slice(&[0x00, 0x21, 0x00, 0x21, 0x09, 0x00, 0x00, 0x21]);

@@ -6,7 +6,7 @@ use admission::Refusal;
 use certificate_chain::Error;
 use firmware_bundle::Error as Bundle;
 
-use support::{Image, NotLoaded, load, pki, platform};
+use support::{Image, NotLoaded, load, pki, platform, sign_anew};
 
 #[test]
 fn every_flipped_byte_is_refused() {
@@ -112,4 +112,35 @@ fn bytes_put_in_anywhere_are_refused() {
             );
         }
     }
+}
+
+#[test]
+fn every_byte_changed_and_signed_anew_is_judged_and_never_loads_other_bytes_than_were_signed() {
+    let pki = pki();
+    let (checker, platform) = (pki.checker(), platform(&[]));
+    let file = Image::new().sign(&pki);
+    let bytes = |mut memory: Vec<u8>| {
+        memory.retain(|byte| *byte != 0);
+        memory.sort_unstable();
+        memory
+    };
+    let good = bytes(load(&file, &checker, &platform).unwrap());
+    let manifest = 0xa0;
+    let footer = file.len() - 64;
+    let (mut taken, mut refused) = (0, 0);
+    for at in (manifest..footer - 64).chain(footer + 20..file.len()) {
+        for bits in [0x01, 0x02, 0x80] {
+            let changed = sign_anew(file.clone(), |file| file[at] ^= bits);
+            match load(&changed, &checker, &platform) {
+                // What may change under a signature: versions, build id, other cores, addresses, the table, values.
+                Ok(memory) => {
+                    assert_eq!(bytes(memory), good, "byte {at:#x} ^ {bits:#x}");
+                    assert!(at < manifest + 544, "byte {at:#x} ^ {bits:#x}");
+                    taken += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(taken > 50 && refused > 5 * taken, "{taken}, {refused}");
 }

@@ -52,7 +52,7 @@ impl core::fmt::Display for Kind {
     }
 }
 
-/// From when to when, in seconds since 1970. The TA has no clock to compare it with; tools have.
+/// From when to when, in seconds since 1970. The TA has no clock to compare it with; tools have (bundle-format.md 11.17).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// First second.

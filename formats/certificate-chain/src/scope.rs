@@ -170,7 +170,7 @@ impl Scope {
             }
         }
         if !parent.classes().is_empty() {
-            for (index, class) in (0u8..).zip(self.classes()) {
+            for (index, class) in (0..=u8::MAX).zip(self.classes()) {
                 if !parent.classes().contains(class) {
                     return Err(Error::ClassOutsideParent { certificate, index });
                 }

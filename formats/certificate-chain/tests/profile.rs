@@ -576,3 +576,32 @@ fn dates_are_read_and_not_judged() {
     let edge = judge(Kind::Leaf, &edge).unwrap().validity();
     assert_eq!(edge.not_before + 1, edge.not_after);
 }
+
+#[test]
+fn every_byte_of_a_certificate_changed_and_signed_anew_is_judged_without_a_panic() {
+    // bundle-format.md 11.6: what is taken all the same is in its one canonical form.
+    let good = leaf().sign(&Key::new(PRODUCT_CA));
+    let signed = support::signed_part(&good);
+    let checker = pki().checker();
+    let product_ca = product_ca().sign(&Key::new(ROOT));
+    let (mut taken, mut refused) = (0, 0);
+    for at in 0..signed.len() {
+        for bits in [0x01, 0x02, 0x20, 0x80, 0xff] {
+            let mut changed = signed.to_vec();
+            changed[at] ^= bits;
+            let der = support::sign(&changed, &Key::new(PRODUCT_CA));
+            match checker.chain(0, &[&der, &product_ca]) {
+                Ok([leaf, _]) => {
+                    let scope = *leaf.scope().unwrap();
+                    assert_eq!(
+                        scope.within(Kind::Leaf, &self::scope(Kind::ProductCa)),
+                        Ok(())
+                    );
+                    taken += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(taken > 50 && refused > 2 * taken, "{taken}, {refused}");
+}

@@ -21,17 +21,21 @@
 extern crate alloc;
 
 mod error;
+mod extension;
 mod footer;
 mod manifest;
 mod plan;
 mod raw;
+mod segment;
 mod trailer;
 pub mod write;
 
 pub use error::{Error, Part};
+pub use extension::{Extension, Reserved};
 pub use footer::{File, Footer};
-pub use manifest::{Access, Extension, Manifest, Reserved, Segment};
+pub use manifest::Manifest;
 pub use plan::{Gaps, Plan, Step};
+pub use segment::{Access, Segment};
 pub use trailer::{Algorithm, SignatureCheck, Slot, SlotRefused, Trailer, Verified};
 
 /// The footer's size, and so the least a bundle can have at its end.

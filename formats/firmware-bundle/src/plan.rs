@@ -5,7 +5,7 @@ use crate::{CHUNK, MAX_CHUNKS, MAX_SEGMENTS, Manifest, Segment};
 /// What to do with the next bytes of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// They are one chunk of a segment: copy them to `address`, then compare the copy with `digest`.
+    /// They are one chunk of a segment: copy them to `address`, then compare the copy with `digest` (bundle-format.md 10.3).
     Chunk {
         /// Where the bytes lie in the file.
         offset: u64,
@@ -18,7 +18,8 @@ pub enum Step {
         /// SHA-256 of the bytes.
         digest: [u8; 32],
     },
-    /// They are loaded nowhere: feed them to the one digest that is compared with [`Plan::rest_digest`] at the end.
+    /// They are loaded nowhere: feed them to the one digest that is compared with [`Plan::rest_digest`] at the end
+    /// (bundle-format.md 10.2).
     Rest {
         /// Where the bytes lie in the file.
         offset: u64,
@@ -46,7 +47,7 @@ impl Step {
 }
 
 /// Holding a `Plan` tells you how to load what a manifest lists, each segment exactly once and nothing else
-/// (bundle-format.md 10). It owns what it needs, so the trailer may go; about 5 KiB.
+/// (bundle-format.md 10.5). It owns what it needs, so the trailer may go; about 5 KiB.
 #[derive(Clone, Debug)]
 pub struct Plan {
     at: u64,
@@ -78,7 +79,7 @@ impl Plan {
         plan
     }
 
-    /// The step at hand; `None` once every byte before the manifest was stepped over.
+    /// The step at hand; `None` once every byte before the manifest was stepped over (bundle-format.md 10.1).
     #[must_use]
     pub fn current(&self) -> Option<Step> {
         if self.at >= self.end {
@@ -86,7 +87,7 @@ impl Plan {
         }
         let mut rest_end = self.end;
         let mut first_digest = 0usize;
-        for (index, segment) in (0u8..).zip(self.segments()) {
+        for (index, segment) in (0..=u8::MAX).zip(self.segments()) {
             let into = self.at.checked_sub(segment.file_offset);
             match into {
                 Some(into) if into < segment.file_size => {
@@ -131,7 +132,7 @@ impl Plan {
         self.segments.iter().flatten()
     }
 
-    /// The bytes of a region that no chunk fills, by ascending address: they must become zero.
+    /// The bytes of a region that no chunk fills, by ascending address: they must become zero (bundle-format.md 10.4).
     #[must_use]
     pub fn gaps(&self, region: u64, size: u64) -> Gaps<'_> {
         Gaps {

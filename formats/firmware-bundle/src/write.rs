@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 
 use zerocopy::IntoBytes;
 
+use crate::extension::CRITICAL;
 use crate::footer::{MAGIC, VERSION, padding_after};
-use crate::manifest::{self, CRITICAL, HAS_VECTOR_TABLE};
+use crate::manifest::{self, HAS_VECTOR_TABLE};
 use crate::trailer::message;
 use crate::{Algorithm, CHUNK, Error, Extension, File, MESSAGE_SIZE, Part, Segment, Trailer, raw};
 
@@ -234,7 +235,7 @@ fn manifest(
         };
         bytes.extend(record.as_bytes());
     }
-    for (index, segment) in (0u8..).zip(description.segments) {
+    for (index, segment) in (0..=u8::MAX).zip(description.segments) {
         let loaded = loaded(elf, segment).ok_or(Error::FileRange {
             segment: index,
             end: segment.file_end(),

@@ -9,7 +9,7 @@ use support::{Parts, SignatureBytes, golden, present, sha256, with_manifest};
 
 #[test]
 fn the_golden_bundle_says_what_its_comments_say() {
-    // bundle-format.md 2.1, 3.1, 5.1, 6.1, 7.1, 8.1, 9.1, read.
+    // Read: bundle-format.md 2.1, bundle-format.md 3.1, bundle-format.md 5.1, bundle-format.md 7.1, bundle-format.md 9.1.
     let file = golden(support::V1);
     let trailer = Trailer::of(&present(&file)).unwrap();
     assert_eq!(trailer.footer().elf_size(), 0x99);
@@ -51,7 +51,7 @@ fn the_golden_bundle_says_what_its_comments_say() {
 
 #[test]
 fn the_writer_makes_the_golden_bundle_of_what_the_reader_says() {
-    // bundle-format.md 1.1, 2.1, 3.1, 4.1, 5.1, 6.1, 7.1, 7.11, 8.1, 9.1, 10.2, written.
+    // Written: bundle-format.md 1.1, bundle-format.md 2.1, bundle-format.md 3.1, bundle-format.md 5.1, bundle-format.md 7.11.
     let file = golden(support::V1);
     let parts = Parts::golden();
     let trailer = Trailer::of(&present(&file)).unwrap();

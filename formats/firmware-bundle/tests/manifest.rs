@@ -422,7 +422,7 @@ fn an_image_of_64_mib_is_read_and_a_larger_one_refused() {
 
 #[test]
 fn a_resource_table_is_bounded_and_has_an_address_only_when_it_is_there() {
-    // bundle-format.md 8.1, 8.2
+    // bundle-format.md 8.1, bundle-format.md 8.2
     let table = |size: usize, address: u64| {
         let parts = Parts::manifest(|manifest| {
             put(manifest, 48, &address.to_le_bytes());

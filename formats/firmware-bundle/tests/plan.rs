@@ -128,7 +128,7 @@ fn the_rest_digest_is_over_all_rest_in_order() {
 
 #[test]
 fn a_chunk_step_carries_the_digest_of_its_bytes_and_each_chunk_comes_once() {
-    // bundle-format.md 10.3, 10.5
+    // bundle-format.md 10.3, bundle-format.md 10.5
     let elf: Vec<u8> = (0..3 * CHUNK).map(|at| (at / 7) as u8).collect();
     let segments = [
         segment(0, 10, 0, 10),

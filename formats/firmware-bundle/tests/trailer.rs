@@ -330,7 +330,7 @@ fn slots_that_break_the_format_are_refused() {
 
 #[test]
 fn one_to_three_certificates_of_16_kib_together_are_read() {
-    // bundle-format.md 3.8, 3.9
+    // bundle-format.md 3.8, bundle-format.md 3.9
     let chain = |sizes: &[u32]| {
         Parts::certificates(|bytes| {
             bytes.truncate(32);
@@ -426,7 +426,7 @@ fn the_message_is_the_prefix_and_the_bundle_digest() {
 
 #[test]
 fn a_manifest_is_only_given_out_when_every_signature_holds() {
-    // bundle-format.md 1.13, 4.3
+    // bundle-format.md 1.13, bundle-format.md 4.3
     let mut file = Parts::golden().file();
     let signer = |file: &[u8]| {
         let trailer = Trailer::of(&present(file)).unwrap();

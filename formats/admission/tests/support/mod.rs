@@ -181,7 +181,9 @@ pub(crate) fn load(
     let plan = plan.map_err(NotLoaded::Refused)?;
     let region = &platform.core(0).unwrap().private_regions()[0];
     let place = |address: u64| (address - region.device()) as usize;
-    let mut memory = vec![0xee; 0x4000];
+    // As much of the region as the segments reach: the rest would only cost time.
+    let end = plan.segments().map(|segment| segment.end()).max().unwrap();
+    let mut memory = vec![0xee; place(end) + 0x1000];
     let mut rest = Vec::new();
     for step in plan.clone() {
         let range = step.offset() as usize..(step.offset() + step.size()) as usize;

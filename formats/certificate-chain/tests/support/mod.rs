@@ -182,6 +182,18 @@ impl Pki {
     }
 }
 
+/// The part of a certificate that is signed. Its head and the certificate's have four bytes each.
+pub(crate) fn signed_part(der: &[u8]) -> &[u8] {
+    let size = usize::from(u16::from_be_bytes([der[6], der[7]]));
+    &der[4..8 + size]
+}
+
+/// A certificate around a signed part.
+pub(crate) fn sign(signed: &[u8], issuer: &Key) -> Vec<u8> {
+    let signature = bit_string(0, &issuer.sign_der(signed));
+    sequence(&[signed, &sequence(&[&oid(ECDSA_WITH_SHA256)]), &signature])
+}
+
 pub(crate) fn root_template() -> Template {
     Template::new(Kind::Root, &Key::new(ROOT), None)
 }
