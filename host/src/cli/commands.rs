@@ -223,7 +223,7 @@ fn read_platform(path: &Path) -> Result<Platform, Failure> {
 }
 
 fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1000.0
+    since.elapsed().as_micros() as f64 / 1000.0
 }
 
 /// How long `attach` without a ping listens for announcements.

@@ -154,7 +154,8 @@ pub struct Latency {
 impl Latency {
     pub(in crate::cli) fn of(mut times: Vec<Duration>) -> Option<Self> {
         times.sort_unstable();
-        let us = |time: &Duration| time.as_secs_f64() * 1e6;
+        // From whole nanoseconds, so that no digits appear that nobody measured.
+        let us = |time: &Duration| time.as_nanos() as f64 / 1000.0;
         let rank = |of_hundred: usize| {
             let rank = (times.len() * of_hundred).div_ceil(100).max(1);
             times.get(rank - 1).map(us)
