@@ -1,10 +1,10 @@
 //! Endpoints on a link: addresses, dispatch, and the name service's messages.
 
 use crate::error::Error;
-use crate::link::{Header, Link};
+use crate::link::Link;
 use crate::memory::SharedMemory;
 use crate::name_service::{Announcement, Change, ServiceName};
-use crate::raw;
+use crate::raw::{self, Header};
 use crate::ring::{Kick, Queue};
 
 /// A link with at most `E` endpoints on it.

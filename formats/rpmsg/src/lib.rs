@@ -37,11 +37,11 @@ pub use layout::{LinkLayout, Ring, VringLayout, Window};
 pub use lifecycle::{
     DeviceLife, DeviceStep, DriverLife, DriverStep, RestartSign, Status, StatusWord,
 };
-pub use link::{Device, Driver, Header, Link, RxBuffer, TxBuffer};
+pub use link::{Device, Driver, Link, RxBuffer, TxBuffer};
 pub use memory::{Coherence, SharedMemory};
 pub use name_service::{Announcement, Change, ServiceName, Services};
 pub use raw::{
     ANY_ADDRESS, DEVICE_LINE, DRIVER_LINE, DYNAMIC_ADDRESSES, FEATURE_NAME_SERVICE, HEADER_SIZE,
-    NAME_SERVICE_ADDRESS, VIRTIO_ID_RPMSG,
+    Header, NAME_SERVICE_ADDRESS, VIRTIO_ID_RPMSG,
 };
 pub use ring::{DeviceQueue, DriverQueue, Kick, Queue, Quirks};

@@ -1,11 +1,9 @@
 //! Both rings of one RPMsg device: buffers to send and receive, headers, one flush for all of it.
 
-use core::sync::atomic::Ordering;
-
 use crate::error::Error;
 use crate::layout::{LinkLayout, Ring};
 use crate::memory::SharedMemory;
-use crate::raw;
+use crate::raw::{self, Header};
 use crate::ring::engine::{Engine, Slot};
 use crate::ring::{DeviceQueue, DriverQueue, Kick, Queue, Quirks};
 
@@ -28,19 +26,6 @@ pub struct Link<M, Q> {
     transmit: Q,
     receive_ring: Ring,
     transmit_ring: Ring,
-}
-
-/// What stands in front of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// The sender's address.
-    pub source: u32,
-    /// The receiver's address.
-    pub destination: u32,
-    /// Bytes of payload.
-    pub len: u16,
-    /// Not used by any known peer.
-    pub flags: u16,
 }
 
 /// A buffer to write a message into.
@@ -207,18 +192,13 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
         }
         let memory = &self.memory;
         let at = slot.at;
-        memory.store_u32(at, source, Ordering::Relaxed);
-        memory.store_u32(
-            at.wrapping_add(raw::HEADER_DESTINATION),
+        let header = raw::Header {
+            source,
             destination,
-            Ordering::Relaxed,
-        );
-        memory.store_u32(at.wrapping_add(raw::HEADER_RESERVED), 0, Ordering::Relaxed);
-        memory.store_u32(
-            at.wrapping_add(raw::HEADER_LENGTH_FLAGS),
-            u32::from(len),
-            Ordering::Relaxed,
-        );
+            len,
+            flags: 0,
+        };
+        memory.copy_in(at, &header.to_bytes());
         let sent = raw::HEADER_SIZE.wrapping_add(u32::from(len));
         memory.clean(at, sent);
         self.transmit.give(memory, slot.id, sent)
@@ -346,26 +326,14 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
         };
         let memory = &self.memory;
         memory.invalidate(slot.at, slot.filled);
-        let source = memory.load_u32(slot.at, Ordering::Relaxed);
-        let destination = memory.load_u32(
-            slot.at.wrapping_add(raw::HEADER_DESTINATION),
-            Ordering::Relaxed,
-        );
-        let length_flags = memory.load_u32(
-            slot.at.wrapping_add(raw::HEADER_LENGTH_FLAGS),
-            Ordering::Relaxed,
-        );
-        let [a, b, c, d] = length_flags.to_le_bytes();
-        let len = u16::from_le_bytes([a, b]);
+        let mut bytes = [0; raw::HEADER_BYTES];
+        memory.copy_out(slot.at, &mut bytes);
+        let header = raw::Header::from_bytes(bytes);
+        let len = header.len;
         if u32::from(len) > room {
             return Err(Error::MessageLength { ring, len, room });
         }
-        Ok(Header {
-            source,
-            destination,
-            len,
-            flags: u16::from_le_bytes([c, d]),
-        })
+        Ok(header)
     }
 }
 

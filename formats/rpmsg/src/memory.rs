@@ -8,7 +8,8 @@ use core::sync::atomic::{self, Ordering};
 /// The bytes of a shared window, addressed by their offset from its start.
 ///
 /// The engine only uses offsets inside the [`Window`](crate::Window) it was given, aligned to the width of the access; it never
-/// relies on a value staying the same between two loads. Implementations use each access exactly once, undivided.
+/// relies on a value staying the same between two loads. Implementations make each access exactly once, undivided, and by means
+/// that the compiler may not repeat (volatile or atomic): a value that was judged must be the one that is used.
 pub trait SharedMemory: Coherence {
     /// Loads the 16 bits at `at` (a multiple of 2); `order` is `Relaxed` or `Acquire`.
     fn load_u16(&self, at: u32, order: Ordering) -> u16;

@@ -22,9 +22,9 @@ pub(crate) const DESCRIPTOR_SIZE: u32 = 16;
 pub(crate) const DESCRIPTOR_ADDRESS_HIGH: u32 = 4;
 pub(crate) const DESCRIPTOR_LENGTH: u32 = 8;
 pub(crate) const DESCRIPTOR_FLAGS_NEXT: u32 = 12;
-pub(crate) const DESCRIPTOR_NEXT: u32 = 1;
-pub(crate) const DESCRIPTOR_WRITE: u32 = 2;
-pub(crate) const DESCRIPTOR_INDIRECT: u32 = 4;
+pub(crate) const DESCRIPTOR_NEXT: u16 = 1;
+pub(crate) const DESCRIPTOR_WRITE: u16 = 2;
+pub(crate) const DESCRIPTOR_INDIRECT: u16 = 4;
 
 // Both the available and the used ring: flags u16, idx u16, then entries.
 pub(crate) const RING_FLAGS: u32 = 0;
@@ -35,10 +35,42 @@ pub(crate) const RING_NO_KICK: u16 = 1;
 /// A used entry: id u32, length u32.
 pub(crate) const USED_LENGTH: u32 = 4;
 
-// The message header: source u32, destination u32, reserved u32, length u16, flags u16.
-pub(crate) const HEADER_DESTINATION: u32 = 4;
-pub(crate) const HEADER_RESERVED: u32 = 8;
-pub(crate) const HEADER_LENGTH_FLAGS: u32 = 12;
+/// What stands in front of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The sender's address.
+    pub source: u32,
+    /// The receiver's address.
+    pub destination: u32,
+    /// Bytes of payload.
+    pub len: u16,
+    /// Not used by any known peer.
+    pub flags: u16,
+}
+
+impl Header {
+    /// source u32, destination u32, reserved u32, length u16, flags u16.
+    pub(crate) fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let [a, b, c, d] = self.source.to_le_bytes();
+        let [e, f, g, h] = self.destination.to_le_bytes();
+        let [i, j] = self.len.to_le_bytes();
+        let [k, l] = self.flags.to_le_bytes();
+        [a, b, c, d, e, f, g, h, 0, 0, 0, 0, i, j, k, l]
+    }
+
+    /// Whatever the peer keeps in the reserved word is its own.
+    pub(crate) fn from_bytes(bytes: [u8; HEADER_BYTES]) -> Self {
+        let [a, b, c, d, e, f, g, h, _, _, _, _, i, j, k, l] = bytes;
+        Self {
+            source: u32::from_le_bytes([a, b, c, d]),
+            destination: u32::from_le_bytes([e, f, g, h]),
+            len: u16::from_le_bytes([i, j]),
+            flags: u16::from_le_bytes([k, l]),
+        }
+    }
+}
+
+pub(crate) const HEADER_BYTES: usize = 16;
 
 // A name-service message: name [u8; 32], address u32, flags u32.
 pub(crate) const NAME_SIZE: usize = 32;

@@ -144,30 +144,23 @@ impl<const N: usize> DeviceQueue<N> {
         let ring = self.ring;
         let at = self.layout.descriptor(id);
         memory.invalidate(at, raw::DESCRIPTOR_SIZE);
-        let low = memory.load_u32(at, Ordering::Relaxed);
-        let high = memory.load_u32(
-            at.wrapping_add(raw::DESCRIPTOR_ADDRESS_HIGH),
-            Ordering::Relaxed,
-        );
-        let len = memory.load_u32(at.wrapping_add(raw::DESCRIPTOR_LENGTH), Ordering::Relaxed);
-        let flags_next = memory.load_u32(
-            at.wrapping_add(raw::DESCRIPTOR_FLAGS_NEXT),
-            Ordering::Relaxed,
-        );
-        let [flag_low, flag_high, ..] = flags_next.to_le_bytes();
-        let flags = u16::from_le_bytes([flag_low, flag_high]);
-        if flags_next & (raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT) != 0 {
+        let mut bytes = [0; 16];
+        memory.copy_out(at, &mut bytes);
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, _, _] = bytes;
+        let address = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let len = u32::from_le_bytes([i, j, k, l]);
+        let flags = u16::from_le_bytes([m, n]);
+        if flags & (raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT) != 0 {
             return Err(Error::DescriptorChained { ring, id, flags });
         }
         // On ring 1 the flag says nothing: rpmsg-lite sets it there too.
-        if ring == Ring::ToDriver && flags_next & raw::DESCRIPTOR_WRITE == 0 {
+        if ring == Ring::ToDriver && flags & raw::DESCRIPTOR_WRITE == 0 {
             return Err(Error::DescriptorReadOnly { ring, id, flags });
         }
         if len < raw::HEADER_SIZE {
             return Err(Error::BufferTooSmall { ring, id, len });
         }
-        let address = u64::from(high) << 32 | u64::from(low);
-        if low & 3 != 0 {
+        if address & 3 != 0 {
             return Err(Error::BufferMisaligned { ring, id, address });
         }
         let at = layout.buffer(address, len).ok_or(Error::BufferOutside {

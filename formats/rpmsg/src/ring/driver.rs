@@ -71,7 +71,7 @@ impl<const N: usize> DriverQueue<N> {
         }
         let mut ids = [0; N];
         let flags = match ring {
-            Ring::ToDriver => raw::DESCRIPTOR_WRITE,
+            Ring::ToDriver => u32::from(raw::DESCRIPTOR_WRITE),
             Ring::ToDevice => 0,
         };
         // Lowest buffer on top of the stock.
