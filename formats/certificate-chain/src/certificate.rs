@@ -16,7 +16,7 @@ use x509_cert::ext::pkix::{
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::time::Time;
 
-use crate::der::{signed_part, within_limits};
+use crate::der::{authority_key, signed_part, subject_key, within_limits};
 use crate::{Error, Field, KEY_PURPOSE, SCOPE, Scope, sha256};
 
 /// A certificate's place in the chain.
@@ -269,13 +269,15 @@ impl Extensions {
             scope,
             ..Extensions::default()
         };
+        // bundle-format.md 11.3: hints, so only their form is judged.
+        let unreadable = Error::NotCanonical { certificate };
         if let Some(found) = find(SubjectKeyIdentifier::OID) {
-            let SubjectKeyIdentifier(id) = decode(certificate, found)?;
-            keys.subject_key = Some(id.into_bytes().into());
+            let key = subject_key(found.extn_value.as_bytes()).ok_or(unreadable)?;
+            keys.subject_key = Some(key.to_vec());
         }
         if let Some(found) = find(AuthorityKeyIdentifier::OID) {
-            let id: AuthorityKeyIdentifier = decode(certificate, found)?;
-            keys.authority_key = id.key_identifier.map(|id| id.into_bytes().into());
+            let key = authority_key(found.extn_value.as_bytes()).ok_or(unreadable)?;
+            keys.authority_key = key.map(Vec::from);
         }
         Ok(keys)
     }

@@ -26,6 +26,26 @@ pub(crate) fn signed_part(der: &[u8]) -> Option<&[u8]> {
     outer.content.get(..first.size)
 }
 
+/// The key identifier in a subject key identifier's value.
+pub(crate) fn subject_key(value: &[u8]) -> Option<&[u8]> {
+    let found = element(value)?;
+    (found.tag == OCTET_STRING && found.size == value.len()).then_some(found.content)
+}
+
+/// The key identifier in an authority key identifier's value, which may be without one. Read by hand: what else may
+/// stand there is of no use to us, and its parser is large.
+pub(crate) fn authority_key(value: &[u8]) -> Option<Option<&[u8]>> {
+    let found = element(value)?;
+    if found.tag != SEQUENCE || found.size != value.len() {
+        return None;
+    }
+    if found.content.is_empty() {
+        return Some(None);
+    }
+    let first = element(found.content)?;
+    Some((first.tag == KEY_IDENTIFIER).then_some(first.content))
+}
+
 enum Walk {
     Whole,
     Malformed,
@@ -41,7 +61,7 @@ fn walk(mut rest: &[u8], depth: usize, elements: &mut usize) -> Walk {
         let Some(found) = element(rest) else {
             return Walk::Malformed;
         };
-        if found.constructed {
+        if found.tag & 0x20 != 0 {
             match walk(found.content, depth - 1, elements) {
                 Walk::Whole => {}
                 failed => return failed,
@@ -53,7 +73,7 @@ fn walk(mut rest: &[u8], depth: usize, elements: &mut usize) -> Walk {
 }
 
 struct Element<'a> {
-    constructed: bool,
+    tag: u8,
     content: &'a [u8],
     size: usize,
 }
@@ -84,12 +104,15 @@ fn element(bytes: &[u8]) -> Option<Element<'_>> {
     };
     let content = rest.get(..length).filter(|_| shortest)?;
     Some(Element {
-        constructed: tag & 0x20 != 0,
+        tag,
         content,
         size: bytes.len() - rest.len() + length,
     })
 }
 
+const OCTET_STRING: u8 = 0x04;
+const SEQUENCE: u8 = 0x30;
+const KEY_IDENTIFIER: u8 = 0x80;
 const MAX_DEPTH: usize = 12;
 const MAX_ELEMENTS: usize = 512;
 
@@ -131,6 +154,20 @@ mod tests {
                 limit: 0x2000
             })
         );
+    }
+
+    #[test]
+    fn key_identifiers_are_read_from_their_extensions_bundle_format_11_3() {
+        assert_eq!(subject_key(&[0x04, 2, 7, 8]), Some(&[7, 8][..]));
+        assert_eq!(subject_key(&[0x04, 2, 7, 8, 9]), None);
+        assert_eq!(subject_key(&[0x05, 0]), None);
+        let all = [0x30, 7, 0x80, 2, 7, 8, 0x82, 1, 1];
+        assert_eq!(authority_key(&all), Some(Some(&[7, 8][..])));
+        assert_eq!(authority_key(&[0x30, 3, 0x82, 1, 1]), Some(None));
+        assert_eq!(authority_key(&[0x30, 0]), Some(None));
+        assert_eq!(authority_key(&[0x30, 1, 0x80]), None);
+        assert_eq!(authority_key(&[0x30, 0, 0]), None);
+        assert_eq!(authority_key(&[]), None);
     }
 
     #[test]
