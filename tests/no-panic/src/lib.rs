@@ -7,10 +7,6 @@
 //!
 //! `--cfg plant="…"` puts a panic in: a proof that cannot fail proves nothing.
 #![no_std]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "exported for the linker only; nobody calls it"
-)]
 
 mod actors;
 mod formats;

@@ -42,6 +42,15 @@ impl Pki {
     }
 
     pub fn with_scope(cores: &[u32], classes: &[[u8; 16]], ceiling: u32) -> Self {
+        Self::make("root", cores, classes, ceiling)
+    }
+
+    /// Below a root of another name.
+    pub fn named(root: &str) -> Self {
+        Self::make(root, &[0, 1, 2], &[CLASS], 1000)
+    }
+
+    fn make(root: &str, cores: &[u32], classes: &[[u8; 16]], ceiling: u32) -> Self {
         let key = || PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
         let (root_key, ca_key, leaf) = (key(), key(), key());
         let scope = |kind| Scope::new(kind, cores, classes, ceiling, 1, Role::Development).unwrap();
@@ -50,7 +59,7 @@ impl Pki {
             not_before: "2026-01-01".parse().unwrap(),
             not_after: Date::NEVER,
         };
-        let root = pki::issue_root(&subject("root"), None, &root_key).unwrap();
+        let root = pki::issue_root(&subject(root), None, &root_key).unwrap();
         let issuer: (&Certificate, &dyn Signer) = (&root, &root_key);
         let ca = scope(Kind::ProductCa);
         let ca = pki::issue_product_ca(&subject("ca"), ca_key.public_key(), &ca, issuer).unwrap();
