@@ -33,7 +33,7 @@ impl core::fmt::Display for Part {
         f.write_str(match self {
             Part::Certificates => "certificates",
             Part::Manifest => "manifest",
-            Part::Padding => "padding",
+            Part::Padding => "gap before the manifest",
             Part::Signatures => "signatures",
         })
     }
@@ -165,7 +165,7 @@ pub enum Error {
     #[error("an extension has type 0")]
     ExtensionZero,
     /// bundle-format.md 1.5
-    #[error("the parts take {parts} bytes, the file has {file}")]
+    #[error("the parts take {parts} bytes, the file has {file} (cut, or added to?)")]
     FileLength {
         /// Sum of all parts.
         parts: u64,
@@ -237,13 +237,13 @@ pub enum Error {
         length: u64,
     },
     /// bundle-format.md 1.10
-    #[error("padding in the {part} is not zero")]
+    #[error("{part}: padding is not zero")]
     Padding {
         /// Where.
         part: Part,
     },
     /// bundle-format.md 1.9
-    #[error("the {part} end at {size}, before what they announce")]
+    #[error("{part}: ends after {size} bytes, before what it announces")]
     PartShort {
         /// Which.
         part: Part,
@@ -251,7 +251,7 @@ pub enum Error {
         size: u64,
     },
     /// bundle-format.md 1.8
-    #[error("the {part} have {size} bytes, which is zero or no multiple of 16")]
+    #[error("{part}: {size} bytes, which is zero or no multiple of 16")]
     PartSize {
         /// Which.
         part: Part,
@@ -259,7 +259,7 @@ pub enum Error {
         size: u32,
     },
     /// bundle-format.md 1.9
-    #[error("{excess} bytes follow the last entry of the {part}")]
+    #[error("{part}: {excess} bytes behind its last entry")]
     PartTail {
         /// Which.
         part: Part,
