@@ -121,14 +121,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_encoding_within_the_limits_is_walked_bundle_format_11_2() {
+    fn an_encoding_within_the_limits_is_walked() {
+        // bundle-format.md 11.2
         let der = [0x30, 0x05, 0x02, 0x01, 0x05, 0x05, 0x00];
         assert_eq!(within_limits(Kind::Leaf, &der), Ok(()));
         assert_eq!(signed_part(&der), Some(&der[2..5]));
     }
 
     #[test]
-    fn a_deep_or_long_encoding_is_refused_before_it_is_parsed_bundle_format_11_2() {
+    fn a_deep_or_long_encoding_is_refused_before_it_is_parsed() {
+        // bundle-format.md 11.2
         let certificate = Kind::Leaf;
         let mut deep = alloc::vec![0x05, 0x00];
         for _ in 0..MAX_DEPTH {
@@ -157,7 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn key_identifiers_are_read_from_their_extensions_bundle_format_11_3() {
+    fn key_identifiers_are_read_from_their_extensions() {
+        // bundle-format.md 11.3
         assert_eq!(subject_key(&[0x04, 2, 7, 8]), Some(&[7, 8][..]));
         assert_eq!(subject_key(&[0x04, 2, 7, 8, 9]), None);
         assert_eq!(subject_key(&[0x05, 0]), None);
@@ -171,7 +174,8 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_are_cut_off_indefinite_or_not_the_shortest_are_refused_bundle_format_11_6() {
+    fn lengths_that_are_cut_off_indefinite_or_not_the_shortest_are_refused() {
+        // bundle-format.md 11.6
         let certificate = Kind::ProductCa;
         for der in [
             &[0x30][..],
