@@ -275,7 +275,7 @@ impl<'a> Builder<'a> {
     /// A stripped copy; the copy is written only when it differs, so that its time tells what depends on it.
     fn strip(&self, from: &Path, to: &Path) -> Result<()> {
         make_parent(to)?;
-        let scratch = to.with_extension("new");
+        let scratch = scratch_beside(to);
         read(
             system_command("aarch64-linux-gnu-objcopy")
                 .arg("--strip-unneeded")
@@ -315,9 +315,14 @@ fn make_parent(path: &Path) -> Result<()> {
 /// Writes a file so that it is seen whole or not at all.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     make_parent(path)?;
-    let scratch = path.with_extension("new");
+    let scratch = scratch_beside(path);
     fs::write(&scratch, bytes).with_context(|| format!("cannot write {}", scratch.display()))?;
     fs::rename(&scratch, path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A name in the same folder that no other process uses.
+fn scratch_beside(path: &Path) -> PathBuf {
+    path.with_extension(format!("{}.new", std::process::id()))
 }
 
 /// The UUID that the C TA had and ours has.

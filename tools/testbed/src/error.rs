@@ -41,6 +41,14 @@ pub enum Error {
         /// Position of the entry in the file.
         entry: usize,
     },
+    /// A group that the test bed needs has no entry.
+    #[error("lock file: {missing} of {groups} groups have no entry")]
+    LockGroupMissing {
+        /// How many groups are empty.
+        missing: usize,
+        /// How many there are.
+        groups: usize,
+    },
     /// A path is not a plain relative one below `pool/`.
     #[error("lock file: entry {entry}: a path is not below pool/")]
     LockPath {
@@ -54,14 +62,6 @@ pub enum Error {
         found: u32,
         /// Version understood.
         expected: u32,
-    },
-    /// A group that the test bed needs has no entry.
-    #[error("lock file: {missing} of {groups} groups have no entry")]
-    LockGroupMissing {
-        /// How many groups are empty.
-        missing: usize,
-        /// How many there are.
-        groups: usize,
     },
     /// The TA imports symbols that nothing in OP-TEE defines.
     #[error("TA: {count} undefined dynamic symbols")]
