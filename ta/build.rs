@@ -111,7 +111,19 @@ fn link(out: &Path) -> Result<(), String> {
     Builder::new(config)
         .build()
         .map_err(|error| format!("linking the TA: {error:?}"))?;
-    drop_unwind_tables(&out.join("ta.lds"))
+    let linker_script = out.join("ta.lds");
+    drop_unwind_tables(&linker_script)?;
+    make_old(&linker_script)
+}
+
+/// optee-utee-build asks cargo to watch the script that it has just written, so that the TA would be built anew at
+/// every call; a script from long ago never looks changed.
+fn make_old(file: &Path) -> Result<(), String> {
+    fs::File::options()
+        .write(true)
+        .open(file)
+        .and_then(|file| file.set_modified(std::time::UNIX_EPOCH))
+        .map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// Nothing unwinds in a TA, and the tables for it take a tenth of its size.
