@@ -167,3 +167,91 @@ const QTEST: &str = "qtest";
 const UNATTACHED: &str = "/machine/unattached";
 const START_LIMIT: Duration = Duration::from_secs(20);
 const WINDOW_ADDRESS: u64 = 0x8000_0000;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// A channel on which QEMU has already said `words`; its end stays open.
+    fn saying(words: &str) -> (Channel, UnixStream) {
+        let (channel, end) = Channel::pair().unwrap();
+        let mut qemu = UnixStream::from(end);
+        qemu.write_all(words.as_bytes()).unwrap();
+        (channel, qemu)
+    }
+
+    fn greeting(major: u64, minor: u64) -> String {
+        let version = json!({ "qemu": { "major": major, "minor": minor, "micro": 1 } });
+        format!("{}\n", json!({ "QMP": { "version": version } }))
+    }
+
+    #[test]
+    fn qemu_10_0_is_greeted_and_made_to_listen() {
+        let (mut monitor, mut qemu) = saying(&(greeting(10, 0) + "{\"return\": {}}\n"));
+        assert!(greet(&mut monitor).is_ok());
+        drop(monitor);
+        let mut heard = String::new();
+        qemu.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "{\"execute\":\"qmp_capabilities\"}\n");
+    }
+
+    #[test]
+    fn every_other_qemu_is_refused_by_its_version() {
+        for (major, minor) in [(7, 2), (9, 0), (10, 1), (11, 0)] {
+            let (mut monitor, _qemu) = saying(&greeting(major, minor));
+            let refused = greet(&mut monitor).err().unwrap();
+            assert_eq!(refused.fault, Fault::QemuVersion { major, minor });
+        }
+    }
+
+    #[test]
+    fn events_before_an_answer_are_passed_over() {
+        let (mut monitor, _qemu) = saying("{\"event\": \"RESUME\"}\n{\"return\": 7}\n");
+        assert_eq!(ask(&mut monitor, "x", &Value::Null).ok(), Some(json!(7)));
+    }
+
+    #[test]
+    fn a_refused_command_keeps_qemus_words() {
+        let (mut monitor, _qemu) =
+            saying("{\"error\": {\"class\": \"G\", \"desc\": \"no slot\"}}\n");
+        let refused = ask(&mut monitor, "device_add", &Value::Null).err().unwrap();
+        assert_eq!(refused.fault, Fault::QmpRefused);
+        assert_eq!(refused.words, "device_add: no slot");
+    }
+
+    #[test]
+    fn a_monitor_that_ends_is_no_protocol() {
+        let (mut monitor, qemu) = saying("{\"retu");
+        drop(qemu);
+        let refused = ask(&mut monitor, "x", &Value::Null).err().unwrap();
+        assert_eq!(refused.fault, Fault::Protocol { channel: MONITOR });
+    }
+
+    #[test]
+    fn the_secure_pl061_is_the_last_one() {
+        let list = json!([
+            { "name": "device[3]", "type": "child<pl061>" },
+            { "name": "device[9]", "type": "child<pl061>" },
+            { "name": "device[10]", "type": "child<pl011>" },
+        ]);
+        let (mut monitor, _qemu) = saying(&format!("{}\n", json!({ "return": list })));
+        let found = find_lines(&mut monitor).ok();
+        assert_eq!(found.as_deref(), Some("/machine/unattached/device[9]"));
+        let (mut monitor, _qemu) = saying("{\"return\": []}\n");
+        let refused = find_lines(&mut monitor).err().unwrap();
+        assert_eq!(refused.fault, Fault::NoResetLine);
+    }
+
+    #[test]
+    fn a_device_that_cannot_be_watched_is_an_error() {
+        let (mut watched, _qemu) = saying("OK\n");
+        assert!(intercept(&mut watched, "/machine/x").is_ok());
+        let (mut unwatched, _qemu) = saying("FAIL Unknown device\n");
+        let refused = intercept(&mut unwatched, "/machine/x").err().unwrap();
+        assert_eq!(refused.fault, Fault::Protocol { channel: QTEST });
+        assert_eq!(refused.words, "FAIL Unknown device");
+    }
+}
