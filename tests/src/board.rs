@@ -20,15 +20,18 @@ pub enum Kind {
     NoIsolation,
     /// A platform whose private region lies in the shared window.
     RegionInWindow,
+    /// A platform file that requires signatures in two slots.
+    TwoSlots,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Product,
         Self::Test,
         Self::NoIsolation,
         Self::RegionInWindow,
+        Self::TwoSlots,
     ];
 }
 

@@ -145,16 +145,6 @@ impl Mutant {
         self.set(table + at, bytes)
     }
 
-    /// The same bundle with no signature slot at all.
-    pub fn without_slots(mut self) -> Result<Vec<u8>> {
-        let certificates = self.manifest.end..self.signatures.end;
-        self.bytes.splice(certificates, [0; 16]);
-        let footer = self.bytes.len() - FOOTER_SIZE;
-        self.bytes[footer + 12..footer + 16].copy_from_slice(&16u32.to_le_bytes());
-        self.bytes[footer + 16..footer + 20].copy_from_slice(&0u32.to_le_bytes());
-        Ok(self.bytes)
-    }
-
     /// Appends an extension to the manifest.
     pub fn add_extension(mut self, kind: u32, critical: bool, value: &[u8; 16]) -> Result<Self> {
         let mut extension = Vec::new();

@@ -145,6 +145,7 @@ impl<'a> Workshop<'a> {
                 Some("PTA_VARIANT_REGION_IN_WINDOW"),
                 "region-in-window",
             ),
+            Kind::TwoSlots => (TWO_SLOTS, false, None, "two-slots"),
         };
         let ta = self.ta(Path::new(platform), test_build)?;
         builder.flash(&OpteeVariant {
@@ -357,14 +358,15 @@ impl Bundles {
             "vring-outside.cwfw",
             mutant()?.set_table(entry + 28, &0x2130_0000u32.to_le_bytes())?,
         ));
+        // The trace buffer, which is the second entry, becomes a vendor's.
+        let entry = usize::try_from(u32::from_le_bytes(table[20..24].try_into()?))?;
         mutants.push((
-            "table-devmem.cwfw",
-            mutant()?.set_table(entry, &1u32.to_le_bytes())?,
+            "table-vendor.cwfw",
+            mutant()?.set_table(entry, &128u32.to_le_bytes())?,
         ));
         for (name, mutant) in mutants {
             add(name, mutant.sign(&developer.key)?);
         }
-        add("no-slot.cwfw", mutant()?.without_slots()?);
         let mut wrong = echo.clone();
         let signature = wrong.len() - firmware_bundle::FOOTER_SIZE - 64;
         wrong[signature] ^= 1;
@@ -414,6 +416,7 @@ fn format_v1(elf: &[u8]) -> Vec<u8> {
 
 const PRODUCT: &str = "ta/platforms/qemu-virt.toml";
 const TEST: &str = "ta/platforms/qemu-virt-test.toml";
+const TWO_SLOTS: &str = "ta/platforms/qemu-virt-two-slots.toml";
 /// Private memory less what the firmware needs for its stack and data.
 const LARGEST: u64 = 0x1f_0000;
 /// A board that is still there after this time hangs.

@@ -37,10 +37,6 @@ fn a_dma_does_not_reach_private_memory(board: &mut Board) -> Result<()> {
         "the device works: {text}"
     );
     ensure!(
-        text.contains("dma 0x0ee00000 finished=false"),
-        "and finds no such memory: {text}"
-    );
-    ensure!(
         board.machine.private()? == before,
         "private memory has changed"
     );
@@ -71,10 +67,12 @@ fn other_tas_of_our_uuid_never_run(board: &mut Board) -> Result<()> {
 
 fn a_shared_table_poisoned_by_the_core_is_refused_at_attach(board: &mut Board) -> Result<()> {
     board.run_firmware("poison.cwfw")?;
+    // It behaves until the driver lets go; then it writes a hostile table over the published one.
+    board.ping(1)?;
     board.shell("usleep 300000")?;
     let output = board.shell("corewarden --json attach --ping 1")?;
     ensure!(
-        output.status == 6,
+        output.status == 6 && output.text().contains("ResourceTable"),
         "attach ended with {}: {}",
         output.status,
         output.text()

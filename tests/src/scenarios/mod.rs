@@ -8,6 +8,7 @@ mod restart;
 mod sessions;
 mod story;
 mod variants;
+mod wires;
 
 use anyhow::Result;
 
@@ -24,12 +25,14 @@ pub fn of(kind: Kind) -> Vec<&'static Test> {
             refusals::TESTS,
             sessions::TESTS,
             isolation::TESTS,
+            wires::TESTS,
             restart::TESTS,
             leftovers::TESTS,
         ],
         Kind::Test => &[policy::TESTS],
         Kind::NoIsolation => &[variants::NO_ISOLATION],
         Kind::RegionInWindow => &[variants::REGION_IN_WINDOW],
+        Kind::TwoSlots => &[variants::TWO_SLOTS],
     };
     topics.iter().copied().flatten().collect()
 }

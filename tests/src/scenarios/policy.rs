@@ -34,8 +34,20 @@ fn an_attach_only_core_refuses_every_command_that_controls_it(board: &mut Board)
 }
 
 fn a_login_that_is_not_allowed_is_refused(board: &mut Board) -> Result<()> {
-    let text = board.succeed("probe session 2 0x101,mo:512")?;
-    ensure!(text.contains("open 0xffff0001"), "ACCESS_DENIED: {text}");
+    let text = board.succeed(
+        "probe session 2 1,vi:2:0,mi:/fw/echo.cwfw 0x102,vo,vo,vo 2,vi:2:0 3,vi:2:0 6,vi:2:0",
+    )?;
+    ensure!(text.contains("open 0x00000000"), "anybody may ask: {text}");
+    for command in ["0x1", "0x2", "0x3", "0x6"] {
+        ensure!(
+            text.contains(&format!("invoke {command} 0xffff0001")),
+            "{command}: ACCESS_DENIED: {text}"
+        );
+    }
+    ensure!(
+        text.contains(&format!("value={:#x}", Status::LoginNotAllowed.number())),
+        "by name: {text}"
+    );
     Ok(())
 }
 
@@ -70,7 +82,6 @@ fn after_a_panic_of_the_ta_the_core_can_be_inspected_and_stopped(board: &mut Boa
         status["bundle"]["digest"] == digest,
         "and it is known what runs: {status}"
     );
-    board.ping(3)?;
     board.corewarden("stop")?;
     ensure!(board.state()? == "Off", "and it can be stopped");
     board.expect_wiped()

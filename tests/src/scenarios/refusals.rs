@@ -14,7 +14,6 @@ pub(super) const TESTS: &[Test] = tests![
     a_bundle_for_another_device_class_is_refused,
     an_unknown_root_is_refused,
     a_version_above_the_ceiling_is_refused,
-    a_missing_required_slot_is_refused,
     a_wrong_signature_is_refused,
     an_unknown_critical_extension_is_refused,
     an_unknown_extension_that_is_not_critical_is_ignored,
@@ -79,12 +78,6 @@ fn a_version_above_the_ceiling_is_refused(board: &mut Board) -> Result<()> {
     Ok(())
 }
 
-fn a_missing_required_slot_is_refused(board: &mut Board) -> Result<()> {
-    board
-        .load_refused("no-slot.cwfw", Status::SlotMissing)
-        .map(drop)
-}
-
 fn a_wrong_signature_is_refused(board: &mut Board) -> Result<()> {
     board
         .load_refused("wrong-signature.cwfw", Status::SignatureInvalid)
@@ -139,7 +132,7 @@ fn a_vring_outside_the_window_is_refused(board: &mut Board) -> Result<()> {
 
 fn a_table_entry_of_a_type_not_allowed_is_refused(board: &mut Board) -> Result<()> {
     board
-        .load_refused("table-devmem.cwfw", Status::TableEntryType)
+        .load_refused("table-vendor.cwfw", Status::TableEntryType)
         .map(drop)
 }
 

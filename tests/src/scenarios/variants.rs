@@ -6,6 +6,7 @@ use ta_protocol::Status;
 use crate::{board::Board, suite::Test, tests};
 
 pub(super) const NO_ISOLATION: &[Test] = tests![a_platform_that_does_not_isolate_is_refused];
+pub(super) const TWO_SLOTS: &[Test] = tests![a_missing_required_slot_is_refused];
 pub(super) const REGION_IN_WINDOW: &[Test] =
     tests![a_private_region_in_the_shared_window_is_refused];
 
@@ -27,4 +28,10 @@ fn a_private_region_in_the_shared_window_is_refused(board: &mut Board) -> Result
         "{refusal:?}"
     );
     board.expect_wiped()
+}
+
+fn a_missing_required_slot_is_refused(board: &mut Board) -> Result<()> {
+    let refusal = board.load_refused("echo.cwfw", Status::SlotMissing)?;
+    ensure!(refusal.numbers[0] == 1, "names the slot: {refusal:?}");
+    Ok(())
 }
