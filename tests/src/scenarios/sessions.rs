@@ -35,7 +35,7 @@ fn a_load_while_running_is_refused(board: &mut Board) -> Result<()> {
 fn another_bundle_while_one_is_loaded_is_refused(board: &mut Board) -> Result<()> {
     board.load("echo.cwfw")?;
     expect(board, "load /fw/echo-v2.cwfw", Status::OtherBundleLoaded)?;
-    let memory = expected_memory(&board.bundles.file("echo.cwfw")?, PRIVATE.start, 0x20_0000)?;
+    let memory = expected_memory(board.bundles.file("echo.cwfw")?, PRIVATE.start, 0x20_0000)?;
     board.expect_private(&memory)
 }
 
@@ -183,7 +183,7 @@ fn a_bundle_changed_while_it_is_loaded_is_refused_or_loaded_as_signed(
     board: &mut Board,
 ) -> Result<()> {
     let memory = expected_memory(
-        &board.bundles.file("echo-64k.cwfw")?,
+        board.bundles.file("echo-64k.cwfw")?,
         PRIVATE.start,
         0x20_0000,
     )?;
