@@ -114,7 +114,8 @@ mod tests {
     fn a_child_keeps_exactly_the_descriptors_it_was_given() {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let number = std::os::fd::AsRawFd::as_raw_fd(&theirs);
-        let mut command = Command::new("/bin/sh");
+        // Debian's sh knows descriptors of one digit only.
+        let mut command = Command::new("/bin/bash");
         command.arg("-c").arg(format!("echo through >&{number}"));
         let mut child = Process::spawn(
             command,
