@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     bench, e2e,
-    run::{cargo, execute, execute_and_read, step, workspace},
+    run::{cargo, execute, execute_and_read, say, step, workspace},
     traceability,
 };
 
@@ -51,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.without_qemu {
         return Ok(());
     }
+    step("clippy for what runs in the test bed", foreign_clippy)?;
     step("end-to-end tests in QEMU", || {
         ran.extend(e2e::run_all(2)?);
         Ok(())
@@ -60,6 +61,40 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Ok(())
     })?;
     step("traceability", || traceability::check(&ran))
+}
+
+/// The TA, the programs for arm64 Linux and the core's firmware, which the first clippy does not see.
+fn foreign_clippy() -> Result<()> {
+    let assets =
+        testbed::fetch::obtain(&testbed::Cache::open()?, &testbed::Lock::committed()?, &say)?;
+    testbed::Builder::new(&workspace(), &assets, &say)?.ensure_rust_targets()?;
+    let lint = ["clippy", "--quiet", "--target"];
+    let deny = ["--", "--deny=warnings"];
+    execute(
+        cargo(lint)
+            .args([
+                "aarch64-unknown-linux-gnu",
+                "-p",
+                "corewarden-ta",
+                "-p",
+                "corewarden",
+                "-p",
+                "guest",
+            ])
+            .args(deny)
+            .env("TA_DEV_KIT_DIR", &assets.dev_kit)
+            .env("OPTEE_CLIENT_EXPORT", &assets.client_export)
+            .env("CARGO_TARGET_DIR", workspace().join("target/clippy")),
+    )?;
+    let firmware = workspace().join("tools/testbed/firmware");
+    execute(cargo(["fmt", "--check"]).current_dir(&firmware))?;
+    execute(
+        cargo(lint)
+            .arg("thumbv7em-none-eabi")
+            .args(deny)
+            .current_dir(&firmware)
+            .env("CARGO_TARGET_DIR", workspace().join("target/clippy")),
+    )
 }
 
 /// Without network: the advisory database is not to be had there.
@@ -80,7 +115,7 @@ fn cargo_deny() -> Result<PathBuf> {
         .join(CARGO_DENY);
     let program = folder.join("bin/cargo-deny");
     if !program.exists() {
-        crate::run::say("building cargo-deny, once; this takes a few minutes");
+        say("building cargo-deny, once; this takes a few minutes");
         let version = format!("={CARGO_DENY}");
         let mut install = cargo(["install", "--quiet", "--locked", "--no-default-features"]);
         install

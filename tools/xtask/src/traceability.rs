@@ -73,4 +73,18 @@ mod tests {
             BTreeSet::from(["a_lie_is_refused".to_owned()])
         );
     }
+
+    #[test]
+    fn a_proof_that_did_not_run_fails_the_check() {
+        let text = fs::read_to_string(workspace().join("docs/traceability.md")).unwrap();
+        let all: BTreeSet<_> = proofs(&text).into_iter().map(str::to_owned).collect();
+        assert!(check(&all).is_ok(), "all ran");
+        for absent in &all {
+            let mut ran = all.clone();
+            ran.remove(absent);
+            let error = check(&ran).unwrap_err().to_string();
+            let named: Vec<_> = error.lines().skip(1).map(str::trim).collect();
+            assert_eq!(named, [absent], "the one that did not run is named");
+        }
+    }
 }
