@@ -4,14 +4,14 @@
 //! checked here by the same code that checks it again when the TA begins. `COREWARDEN_TEST_BUILD=1` adds the
 //! commands of tests. `TA_DEV_KIT_DIR` is asked for only where the TA is linked.
 
+mod device;
+
 use std::env;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use optee_utee_build::{Builder, HeaderFileGenerator, TaConfig};
-use platform::{File, Platform, Role};
 
 fn main() -> ExitCode {
     match build() {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), String> {
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
     println!("cargo::rustc-check-cfg=cfg(corewarden_test)");
     if variable("COREWARDEN_TEST_BUILD").is_some_and(|value| value == "1") {
         println!("cargo::rustc-cfg=corewarden_test");
@@ -34,45 +34,14 @@ fn build() -> Result<(), String> {
     link(&out)
 }
 
-/// Writes `device.rs`: the platform file as postcard bytes, and each root with its slot.
+/// Writes `device.rs` for the platform file that is asked for.
 fn embed_device(out: &Path) -> Result<(), String> {
     let named = variable("COREWARDEN_PLATFORM").unwrap_or(DEFAULT_PLATFORM.to_owned());
-    let text = read(&named)?;
-    let text = String::from_utf8(text).map_err(|error| format!("{named}: {error}"))?;
-    let file: File = toml::from_str(&text).map_err(|error| format!("{named}: {error}"))?;
-    let bytes = postcard::to_allocvec(&file).map_err(|error| format!("{named}: {error}"))?;
-    let platform = Platform::try_from(file).map_err(|error| format!("{named}: {error}"))?;
-
-    let mut source =
-        format!("const PLATFORM: &[u8] = &{bytes:?};\nconst ROOTS: &[(u8, &[u8])] = &[\n");
-    for root in platform.roots() {
-        let der = certificate(root.file())?;
-        let pinned = certificate_chain::Root::parse(root.slot(), &der)
-            .map_err(|error| format!("{}: {error}", root.file()))?;
-        let development = pinned.role() == certificate_chain::Role::Development;
-        if development && platform.role() == Role::Release {
-            return Err(format!(
-                "{named}: a release TA cannot pin {}, which is a development root",
-                root.file()
-            ));
-        }
-        writeln!(source, "    ({}, &{der:?}),", root.slot()).map_err(|error| error.to_string())?;
-    }
-    source.push_str("];\n");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let source = device::source(&root, &named, |path| {
+        println!("cargo::rerun-if-changed={}", path.display());
+    })?;
     write(&out.join("device.rs"), &source)
-}
-
-/// A certificate as DER, from a file in PEM or DER.
-fn certificate(named: &str) -> Result<Vec<u8>, String> {
-    let bytes = read(named)?;
-    if bytes.first() == Some(&DER_SEQUENCE) {
-        return Ok(bytes);
-    }
-    let (label, der) = der::pem::decode_vec(&bytes).map_err(|error| format!("{named}: {error}"))?;
-    match label {
-        "CERTIFICATE" => Ok(der),
-        label => Err(format!("{named}: a {label}, not a certificate")),
-    }
 }
 
 /// OP-TEE's header, and the linking of a TA where this is one.
@@ -142,13 +111,6 @@ fn drop_unwind_tables(linker_script: &Path) -> Result<(), String> {
     )
 }
 
-/// Reads a file of the source tree.
-fn read(named: &str) -> Result<Vec<u8>, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(named);
-    println!("cargo::rerun-if-changed={}", path.display());
-    fs::read(&path).map_err(|error| format!("{named}: {error}"))
-}
-
 fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
@@ -159,8 +121,6 @@ fn variable(name: &str) -> Option<String> {
 }
 
 const DEFAULT_PLATFORM: &str = "ta/platforms/qemu-virt.toml";
-/// The first byte of every certificate in DER.
-const DER_SEQUENCE: u8 = 0x30;
 /// Measured: the deepest call, the judgement of a bundle, takes 70 KiB, for it moves parsed values from hand to hand.
 const STACK: u32 = 0x2_0000;
 /// The trailer takes half of it, whatever the image; everything else fits into the other half.
