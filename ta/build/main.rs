@@ -44,7 +44,7 @@ fn embed_device(out: &Path) -> Result<(), String> {
     write(&out.join("device.rs"), &source)
 }
 
-/// OP-TEE's header, and the linking of a TA where this is one.
+/// OP-TEE's header (ta-api.md 1.1), and the linking of a TA where this is one.
 fn link(out: &Path) -> Result<(), String> {
     let config = TaConfig::new_default_with_cargo_env(&ta_protocol::TA_UUID.to_string())
         .map_err(|error| format!("the TA's header: {error:?}"))?

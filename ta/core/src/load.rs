@@ -138,7 +138,7 @@ impl<A: Actors> Scene<'_, A> {
         Ok(wanted)
     }
 
-    /// LOAD while Loaded: success for the same bundle, and nothing is touched either way.
+    /// LOAD while Loaded: success for the same bundle, and nothing is touched either way (ta-api.md 3.1).
     fn compare(&mut self, tail: &Tail<'_, A::Source>) -> Result<Wanted, Reason> {
         // The master table stays that of what is loaded.
         let judged = self.judge(tail)?;
@@ -212,7 +212,7 @@ impl<A: Actors> Scene<'_, A> {
         Ok(())
     }
 
-    /// Passes a success on; after an error all is wiped, and the error stays the one to tell.
+    /// Passes a success on; after an error all is wiped, and the error stays the one to tell (ta-api.md 5.3).
     fn or_wipe<T>(&mut self, result: Result<T, Reason>) -> Result<T, Reason> {
         if result.is_err() {
             self.slot.master.clear();

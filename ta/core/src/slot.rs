@@ -53,7 +53,7 @@ impl<A: Actors> Slot<A> {
         }
     }
 
-    /// Asks the platform what the core does, and follows it.
+    /// Asks the platform what the core does, and follows it (ta-api.md 1.5, 5.5 and 5.6).
     pub(crate) fn follow(&mut self, core: &Core, cast: &mut Cast<A>) -> Result<(), Reason> {
         let mut record = RecordBuffer::new();
         let seen = match cast.reset.state(core.id(), &mut record) {
@@ -156,7 +156,7 @@ impl<A: Actors> Slot<A> {
         }
     }
 
-    /// The core halted after it ran: its memory goes, its table is as it was at LOAD.
+    /// The core halted after it ran: its memory goes, its table is as it was at LOAD (ta-api.md 3.3).
     fn come_to_rest(&mut self, core: &Core, cast: &mut Cast<A>) -> Result<(), Reason> {
         let published = self.publish(core, cast);
         self.wipe(core, cast)?;

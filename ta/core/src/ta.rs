@@ -60,8 +60,8 @@ impl<'p, A: Actors> Ta<'p, A> {
         })
     }
 
-    /// Opens a session, bound to the core that the parameters name. To the client a refusal is
-    /// [`Status::global_platform`].
+    /// Opens a session, bound to the core that the parameters name (ta-api.md 2.1 to 2.4). To the client a
+    /// refusal is [`Status::global_platform`] (1.4, 2.8).
     pub fn open_session(&mut self, login: u32, params: &Params<A>) -> Result<SessionId, Status> {
         check_shape(&OPEN_SESSION, params).map_err(|reason| reason.status)?;
         let core = value_input(params, 0).map_err(|reason| reason.status)?.a;
@@ -73,7 +73,7 @@ impl<'p, A: Actors> Ta<'p, A> {
             .ok_or(Status::TooManySessions)
     }
 
-    /// Closes a session. A load it had under way dies with it; a core it started keeps running.
+    /// Closes a session. A load it had under way dies with it; a core it started keeps running (ta-api.md 2.7).
     pub fn close_session(&mut self, id: SessionId) {
         self.sessions.close(id);
         for (core, slot) in cores(self.device.platform, self.storage.slots) {
@@ -173,7 +173,8 @@ impl<'p, A: Actors> Ta<'p, A> {
         }
     }
 
-    /// Gives up loads whose session said nothing for too long, whichever core this command is about.
+    /// Gives up loads whose session said nothing for too long, whichever core this command is about
+    /// (ta-api.md 5.4).
     fn end_stale_loads(&mut self) {
         let now = self.cast.clock.now();
         for (core, slot) in cores(self.device.platform, self.storage.slots) {
@@ -233,6 +234,7 @@ impl<A: Actors> Scene<'_, A> {
         }
     }
 
+    /// ta-api.md 3.1
     fn load_whole(&mut self, session: SessionId, params: &Params<A>) -> Result<(), Reason> {
         let source = memref_input::<A>(params, 1)?;
         let file = source.length();
@@ -249,6 +251,7 @@ impl<A: Actors> Scene<'_, A> {
         Ok(())
     }
 
+    /// ta-api.md 4.6
     fn load_begin(&mut self, session: SessionId, params: &mut Params<A>) -> Result<(), Reason> {
         let file = u64::from(value_input(params, 0)?);
         let source = memref_input::<A>(params, 1)?;
@@ -261,6 +264,7 @@ impl<A: Actors> Scene<'_, A> {
         Ok(())
     }
 
+    /// ta-api.md 4.7
     fn load_continue(&mut self, session: SessionId, params: &mut Params<A>) -> Result<(), Reason> {
         let offset = u64::from(value_input(params, 0)?);
         let not_begun = Reason::new(Status::LoadNotBegun, self.core.id().into(), 0);
@@ -285,6 +289,7 @@ impl<A: Actors> Scene<'_, A> {
         Ok(())
     }
 
+    /// ta-api.md 1.6 and 3.2
     fn start(&mut self) -> Result<(), Reason> {
         self.check_generation()?;
         self.cast
@@ -308,6 +313,7 @@ impl<A: Actors> Scene<'_, A> {
         Err(Reason::new(Status::GenerationChanged, at_load, now))
     }
 
+    /// ta-api.md 1.6 and 3.3
     fn stop(&mut self) -> Result<(), Reason> {
         self.cast
             .reset
@@ -317,6 +323,7 @@ impl<A: Actors> Scene<'_, A> {
         self.slot.follow(self.core, self.cast)
     }
 
+    /// ta-api.md 3.6
     fn release(&mut self) -> Result<(), Reason> {
         let loading = self.slot.load.as_ref().map(|load| load.session);
         self.slot.wipe(self.core, self.cast)?;
@@ -363,6 +370,7 @@ fn cores<'s, 'p, A: Actors>(
     platform.cores().iter().zip(slots)
 }
 
+/// ta-api.md 2.5 and 2.6
 fn may_act(core: &Core, login: u32, command: Command) -> Result<(), Reason> {
     if core.control() == Control::AttachOnly {
         let numbers = (core.id().into(), command.number().into());
@@ -384,6 +392,7 @@ fn answer_wanted<I, O>(params: &mut [Param<I, O>; 4], wanted: Wanted) {
     length.answer(wanted.length);
 }
 
+/// ta-api.md 4.3
 fn last_error<A: Actors>(session: Session, params: &mut Params<A>) -> Result<(), Reason> {
     let [status, first, second, _] = params;
     let numbers = session.last_error.map_or([0; 2], |reason| reason.numbers);
@@ -398,6 +407,7 @@ fn last_error<A: Actors>(session: Session, params: &mut Params<A>) -> Result<(),
     Ok(())
 }
 
+/// ta-api.md 1.2
 fn check_shape<I, O>(shape: &[Parameter; 4], params: &[Param<I, O>; 4]) -> Result<(), Reason> {
     for ((slot, wanted), given) in (0..4_u64).zip(shape).zip(params) {
         if given.kind() != *wanted {

@@ -8,6 +8,7 @@ use ta_protocol::{Command, CoreState, Status, global_platform};
 
 const MAX_WHOLE: u64 = ta_protocol::MAX_WHOLE_FILE as u64;
 
+/// ta-api.md 3.1 and 4.2
 #[test]
 fn a_signed_bundle_is_loaded_and_every_other_private_byte_is_zero() {
     for spec in [Spec::small(), Spec::large()] {
@@ -29,6 +30,7 @@ fn a_signed_bundle_is_loaded_and_every_other_private_byte_is_zero() {
     }
 }
 
+/// ta-api.md 4.6 and 4.7
 #[test]
 fn a_streamed_bundle_ends_as_one_in_one_buffer() {
     for spec in [Spec::small(), Spec::large()] {
@@ -86,6 +88,7 @@ fn a_stream_asks_for_each_byte_before_the_manifest_once_and_in_order() {
     }
 }
 
+/// ta-api.md 3.4 and 4.5
 #[test]
 fn the_table_is_published_on_a_clear_page_and_the_master_is_kept() {
     let mut bed = Bed::new();
@@ -109,6 +112,7 @@ fn the_table_is_published_on_a_clear_page_and_the_master_is_kept() {
     assert_eq!(bed.master_table(session).unwrap().0, master);
 }
 
+/// ta-api.md 3.4 and 4.5
 #[test]
 fn an_image_without_a_table_publishes_none() {
     let mut bed = Bed::new();
@@ -127,6 +131,7 @@ fn an_image_without_a_table_publishes_none() {
     );
 }
 
+/// ta-api.md 3.1 and 4.6
 #[test]
 fn the_same_bundle_loads_again_and_another_one_does_not() {
     let mut bed = Bed::new();
@@ -157,6 +162,7 @@ fn the_same_bundle_loads_again_and_another_one_does_not() {
     assert_eq!(bed.load(session, &other), 0);
 }
 
+/// ta-api.md 4.7 and 5.2
 #[test]
 fn a_second_load_of_the_same_core_waits_for_the_first() {
     let mut bed = Bed::new();
@@ -174,6 +180,7 @@ fn a_second_load_of_the_same_core_waits_for_the_first() {
     assert_eq!(bed.state(second), CoreState::Loaded);
 }
 
+/// ta-api.md 4.7
 #[test]
 fn a_piece_that_was_not_asked_for_is_refused_and_the_load_goes_on() {
     let mut bed = Bed::new();
@@ -197,6 +204,7 @@ fn a_piece_that_was_not_asked_for_is_refused_and_the_load_goes_on() {
     assert_eq!(bed.go_on(session, offset, Source::new(piece)), Ok((0, 0)));
 }
 
+/// ta-api.md 4.6
 #[test]
 fn a_tail_that_is_not_the_files_end_is_refused() {
     let mut bed = Bed::new();
@@ -214,6 +222,7 @@ fn a_tail_that_is_not_the_files_end_is_refused() {
     assert_eq!(bed.state(session), CoreState::Off);
 }
 
+/// ta-api.md 3.1
 #[test]
 fn a_file_above_the_limit_of_one_buffer_is_refused_before_anything_is_read() {
     let mut bed = Bed::new();
@@ -230,6 +239,7 @@ fn a_file_above_the_limit_of_one_buffer_is_refused_before_anything_is_read() {
     bed.assert_wiped();
 }
 
+/// ta-api.md 5.3
 #[test]
 fn a_load_refused_at_its_last_byte_leaves_nothing_behind() {
     let mut bed = Bed::new();
@@ -261,6 +271,7 @@ fn a_chunk_with_another_digest_is_named_by_its_number_and_address() {
     bed.assert_wiped();
 }
 
+/// ta-api.md 1.7 and 5.3
 #[test]
 fn every_failure_of_the_platform_during_a_load_wipes_and_is_named() {
     use ta_core::fake::Call;
@@ -306,6 +317,7 @@ fn a_wipe_that_fails_is_tried_again_and_never_reported_as_off() {
     bed.assert_wiped();
 }
 
+/// ta-api.md 4.2
 #[test]
 fn a_platform_that_cannot_isolate_loads_only_where_its_file_says_insecure() {
     let mut bed = Bed::new();

@@ -12,6 +12,7 @@ use ta_protocol::{
 const KERNEL: u32 = 0x8000_0000;
 const USER: u32 = 1;
 
+/// ta-api.md 2.4
 #[test]
 fn a_seventeenth_session_is_refused_and_closing_one_makes_room() {
     let mut bed = Bed::new();
@@ -27,6 +28,7 @@ fn a_seventeenth_session_is_refused_and_closing_one_makes_room() {
     assert_eq!(bed.open_as(CORE, PUBLIC), Err(Status::TooManySessions));
 }
 
+/// ta-api.md 2.2 and 5.7
 #[test]
 fn an_unknown_core_is_refused_and_leaves_no_state() {
     let mut bed = Bed::new();
@@ -38,6 +40,7 @@ fn an_unknown_core_is_refused_and_leaves_no_state() {
     }
 }
 
+/// ta-api.md 2.1
 #[test]
 fn a_session_is_opened_with_a_core_id_and_nothing_else() {
     let mut bed = Bed::new();
@@ -55,6 +58,7 @@ fn a_session_is_opened_with_a_core_id_and_nothing_else() {
     );
 }
 
+/// ta-api.md 2.3
 #[test]
 fn a_command_for_another_core_than_the_sessions_is_refused() {
     let mut bed = Bed::new();
@@ -63,6 +67,7 @@ fn a_command_for_another_core_than_the_sessions_is_refused() {
     assert_eq!(bed.last_error(session), Some((Status::WrongCore, 0, 2)));
 }
 
+/// ta-api.md 1.3, 1.4 and 4.8
 #[test]
 fn unknown_commands_are_not_supported_in_both_ranges() {
     let mut bed = Bed::new();
@@ -80,6 +85,7 @@ fn unknown_commands_are_not_supported_in_both_ranges() {
     }
 }
 
+/// ta-api.md 1.2
 #[test]
 fn every_other_parameter_type_is_refused_in_every_slot_of_every_command() {
     let mut bed = Bed::new();
@@ -107,6 +113,7 @@ fn every_other_parameter_type_is_refused_in_every_slot_of_every_command() {
     }
 }
 
+/// ta-api.md 3.5
 #[test]
 fn a_coredump_is_not_implemented_whatever_its_parameters() {
     let mut bed = Bed::new();
@@ -132,6 +139,7 @@ fn of_kind(kind: Parameter) -> Param<Source, ta_core::fake::Sink> {
     }
 }
 
+/// ta-api.md 2.6
 #[test]
 fn an_attach_only_core_refuses_what_acts_and_answers_what_asks() {
     let mut bed = Bed::new();
@@ -161,6 +169,7 @@ fn an_attach_only_core_refuses_what_acts_and_answers_what_asks() {
     assert!(bed.board.private(1).iter().all(|byte| *byte == 0xa5));
 }
 
+/// ta-api.md 2.5
 #[test]
 fn a_login_that_is_not_allowed_may_ask_but_not_act() {
     let mut bed = Bed::new();
@@ -189,6 +198,7 @@ fn a_login_that_is_not_allowed_may_ask_but_not_act() {
     assert_eq!(bed.invoke(session, Command::ReleaseFw, &mut params), 0);
 }
 
+/// ta-api.md 4.3
 #[test]
 fn the_last_error_is_the_sessions_own_and_a_success_does_not_clear_it() {
     let mut bed = Bed::new();
@@ -214,6 +224,7 @@ fn a_closed_session_gets_no_answer() {
     bed.ta.close_session(session);
 }
 
+/// ta-api.md 4.1
 #[test]
 fn version_tells_capabilities_and_limits() {
     let mut bed = Bed::new();
@@ -235,6 +246,7 @@ fn version_tells_capabilities_and_limits() {
     ));
 }
 
+/// ta-api.md 4.4
 #[test]
 fn the_pinned_roots_are_told() {
     let mut bed = Bed::new();
@@ -251,6 +263,7 @@ fn the_pinned_roots_are_told() {
     assert_eq!(report.roots().collect::<Vec<_>>(), bed.pki.roots());
 }
 
+/// ta-api.md 4.2 and 4.5
 #[test]
 fn a_short_buffer_is_told_how_long_it_must_be() {
     let mut bed = Bed::new();

@@ -7,6 +7,7 @@ use ta_core::fake::{Call, Source};
 use ta_core::{Param, SessionId, Verdict, verdict};
 use ta_protocol::{Command, CoreState, Status, global_platform};
 
+/// ta-api.md 5.2
 #[test]
 fn every_command_answers_in_every_state_as_ta_api_md_5_2_says() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ta-api.md");
@@ -120,6 +121,7 @@ fn send(bed: &mut Bed, session: SessionId, command: Command, file: &[u8]) -> u32
     bed.invoke(session, command, &mut params)
 }
 
+/// ta-api.md 1.5, 3.2 and 5.1
 #[test]
 fn a_core_is_loaded_started_seen_running_and_stopped() {
     let mut bed = Bed::new();
@@ -147,6 +149,7 @@ fn a_core_is_loaded_started_seen_running_and_stopped() {
     );
 }
 
+/// ta-api.md 1.6 and 3.3
 #[test]
 fn a_core_that_halts_slowly_is_wiped_when_it_has_halted() {
     let mut bed = Bed::new();
@@ -163,6 +166,7 @@ fn a_core_that_halts_slowly_is_wiped_when_it_has_halted() {
     bed.assert_wiped();
 }
 
+/// ta-api.md 3.3
 #[test]
 fn the_published_table_is_put_back_at_stop_and_not_touched_at_start() {
     let mut bed = Bed::new();
@@ -181,6 +185,7 @@ fn the_published_table_is_put_back_at_stop_and_not_touched_at_start() {
     assert_eq!(&window[0xe00..0xe0a], b"generation");
 }
 
+/// ta-api.md 5.5
 #[test]
 fn a_crashed_core_is_seen_and_can_be_stopped_and_loaded_again() {
     let mut bed = Bed::new();
@@ -195,6 +200,7 @@ fn a_crashed_core_is_seen_and_can_be_stopped_and_loaded_again() {
     assert_eq!(bed.load(session, &file), 0);
 }
 
+/// ta-api.md 3.2
 #[test]
 fn a_start_under_another_isolation_wipes_and_is_refused() {
     let mut bed = Bed::new();
@@ -252,6 +258,7 @@ fn a_platform_that_cannot_be_asked_is_named_and_nothing_is_decided() {
     assert_eq!(bed.start(session), 0);
 }
 
+/// ta-api.md 5.6
 #[test]
 fn a_restarted_ta_finds_a_running_core_and_can_stop_it() {
     for state in [
@@ -276,6 +283,7 @@ fn a_restarted_ta_finds_a_running_core_and_can_stop_it() {
     }
 }
 
+/// ta-api.md 5.6
 #[test]
 fn a_restarted_ta_keeps_what_was_loaded_and_never_ran() {
     let mut bed = Bed::new();
@@ -289,6 +297,7 @@ fn a_restarted_ta_keeps_what_was_loaded_and_never_ran() {
     assert_eq!(bed.state(session), CoreState::Running);
 }
 
+/// ta-api.md 5.6
 #[test]
 fn a_restarted_ta_wipes_what_may_not_be_what_was_loaded() {
     // A load that was cut off, a core that ran since, an isolation that was lost, a record that is none.
@@ -322,6 +331,7 @@ fn a_restarted_ta_wipes_what_may_not_be_what_was_loaded() {
     }
 }
 
+/// ta-api.md 5.5
 #[test]
 fn a_core_that_halts_behind_our_back_is_wiped() {
     let mut bed = Bed::new();
@@ -331,6 +341,7 @@ fn a_core_that_halts_behind_our_back_is_wiped() {
     bed.assert_wiped();
 }
 
+/// ta-api.md 3.6 and 5.3
 #[test]
 fn release_ends_a_load_and_its_session_is_told() {
     let mut bed = Bed::new();
@@ -347,6 +358,7 @@ fn release_ends_a_load_and_its_session_is_told() {
     assert_eq!(bed.stream(session, &file), Ok(()));
 }
 
+/// ta-api.md 2.7 and 5.3
 #[test]
 fn a_load_dies_with_its_session() {
     let mut bed = Bed::new();
@@ -358,6 +370,7 @@ fn a_load_dies_with_its_session() {
     assert_eq!(bed.load(other, &file), 0);
 }
 
+/// ta-api.md 5.4
 #[test]
 fn a_load_that_is_silent_for_half_a_minute_ends_at_the_next_command() {
     let mut bed = Bed::new();
@@ -375,6 +388,7 @@ fn a_load_that_is_silent_for_half_a_minute_ends_at_the_next_command() {
     );
 }
 
+/// ta-api.md 5.4
 #[test]
 fn a_slow_load_that_goes_on_is_not_ended() {
     let mut bed = Bed::new();
@@ -389,6 +403,7 @@ fn a_slow_load_that_goes_on_is_not_ended() {
     assert_eq!(bed.state(session), CoreState::Loaded);
 }
 
+/// ta-api.md 2.7
 #[test]
 fn a_client_that_dies_between_any_two_commands_leaves_a_core_that_can_be_used() {
     type Step = fn(&mut Bed, SessionId, &[u8]);
