@@ -16,7 +16,7 @@ use x509_cert::ext::pkix::{
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::time::Time;
 
-use crate::der::{authority_key, signed_part, subject_key, within_limits};
+use crate::der::{authority_key, signed_part, subject_key, value_within_limits, within_limits};
 use crate::{Error, Field, KEY_PURPOSE, SCOPE, Scope, sha256};
 
 /// A certificate's place in the chain.
@@ -116,9 +116,9 @@ impl Certificate {
 
         let encoded = |error| Error::Der { certificate, error };
         let not_canonical = Error::NotCanonical { certificate };
-        Ok(Certificate {
+        let mut judged = Certificate {
             kind,
-            signed: signed_part(der).ok_or(not_canonical)?.to_vec(),
+            signed: Vec::new(),
             signature: parsed.signature().as_bytes().ok_or(not_canonical)?.to_vec(),
             issuer: tbs.issuer().to_der().map_err(encoded)?,
             subject: tbs.subject().to_der().map_err(encoded)?,
@@ -132,7 +132,11 @@ impl Certificate {
                 not_after: seconds(tbs.validity().not_after),
             },
             scope: extensions.scope,
-        })
+        };
+        // The TA's heap is small: the parser's copy goes before ours is made.
+        drop(parsed);
+        judged.signed = signed_part(der).ok_or(not_canonical)?.to_vec();
+        Ok(judged)
     }
 
     /// The place it was judged for.
@@ -244,6 +248,7 @@ impl Extensions {
             if !found.critical {
                 return Err(Error::NotCritical { certificate, field }); // bundle-format.md 11.7
             }
+            value_within_limits(certificate, found.extn_value.as_bytes())?; // bundle-format.md 11.2
             Ok(found)
         };
 

@@ -102,9 +102,9 @@ impl Checker {
                 found: chain.len() as u64,
             }); // bundle-format.md 11.1
         };
-        let leaf = Certificate::parse(Kind::Leaf, leaf)?;
+        // One after the other: a leaf is not even parsed where nobody vouches for its product CA, and what parsing
+        // takes of memory is taken for one certificate at a time.
         let product_ca = Certificate::parse(Kind::ProductCa, product_ca)?;
-
         let root = self.issuer(slot, &product_ca)?;
         match (root.certificate.scope(), product_ca.scope()) {
             (Some(parent), Some(scope)) => scope.within(Kind::ProductCa, parent)?,
@@ -116,6 +116,7 @@ impl Checker {
             }
             (_, _) => {}
         }
+        let leaf = Certificate::parse(Kind::Leaf, leaf)?;
         leaf.issued_by(&product_ca)?;
         if let (Some(parent), Some(scope)) = (product_ca.scope(), leaf.scope()) {
             scope.within(Kind::Leaf, parent)?;

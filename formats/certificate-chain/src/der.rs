@@ -19,6 +19,16 @@ pub(crate) fn within_limits(certificate: Kind, der: &[u8]) -> Result<(), Error> 
     }
 }
 
+/// The same for what an extension holds, which the walk over the certificate sees as one element. A malformed one is
+/// named by who parses it.
+pub(crate) fn value_within_limits(certificate: Kind, value: &[u8]) -> Result<(), Error> {
+    let mut elements = MAX_VALUE_ELEMENTS;
+    match walk(value, MAX_DEPTH, &mut elements) {
+        Walk::Whole | Walk::Malformed => Ok(()),
+        Walk::TooMuch => Err(Error::TooManyElements { certificate }),
+    }
+}
+
 /// The signed part of a certificate as it was encoded: the first element of the outermost one.
 pub(crate) fn signed_part(der: &[u8]) -> Option<&[u8]> {
     let outer = element(der)?;
@@ -114,7 +124,10 @@ const OCTET_STRING: u8 = 0x04;
 const SEQUENCE: u8 = 0x30;
 const KEY_IDENTIFIER: u8 = 0x80;
 const MAX_DEPTH: usize = 12;
-const MAX_ELEMENTS: usize = 512;
+/// A certificate in use has about a hundred. What is parsed takes up to eighty times its length in memory.
+const MAX_ELEMENTS: usize = 192;
+/// The longest scope has 55.
+const MAX_VALUE_ELEMENTS: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -101,6 +101,45 @@ fn certificates_have_limits_in_front_of_the_parser() {
 }
 
 #[test]
+fn what_an_extension_holds_is_limited_before_it_is_parsed_too() {
+    // bundle-format.md 11.2: a list of key purposes takes ten times its length in memory, and nobody signed it yet.
+    let with_purposes = |count: usize| {
+        let numbers: Vec<String> = (2..count).map(|number| format!("1.2.{number}")).collect();
+        let ids: Vec<&str> = [OURS, CODE]
+            .into_iter()
+            .chain(numbers.iter().map(String::as_str))
+            .collect();
+        let purposes = extension(EXTENDED_KEY_USAGE, true, &purposes(&ids));
+        judge(
+            Kind::Leaf,
+            &leaf().replace(EXTENDED_KEY_USAGE, Some(purposes)),
+        )
+    };
+    assert!(with_purposes(63).is_ok());
+    let many = Err(Error::TooManyElements {
+        certificate: Kind::Leaf,
+    });
+    assert_eq!(with_purposes(64), many);
+
+    // The longest scope there may be is below the limit; a longer list is not even read.
+    let classes: Vec<[u8; 16]> = (0..16).map(|number| [number; 16]).collect();
+    let cores: Vec<u32> = (0..32).collect();
+    let longest = Scope::new(Kind::Leaf, &cores, &classes, 9, 1, Role::Development).unwrap();
+    let template = Template::new(Kind::Leaf, &Key::new(LEAF), Some(longest));
+    assert_eq!(
+        judge(Kind::Leaf, &template).unwrap().scope(),
+        Some(&longest)
+    );
+    let cores = tlv(0x30, &tlv(0x02, &[1]).repeat(63));
+    let scope = sequence(&[&tlv(0x02, &[1]), &cores]);
+    let scope = extension(&SCOPE.to_string(), true, &scope);
+    assert_eq!(
+        judge(Kind::Leaf, &leaf().replace(&SCOPE.to_string(), Some(scope))),
+        many
+    );
+}
+
+#[test]
 fn who_issued_is_judged_by_name_and_by_signature() {
     // bundle-format.md 11.3
     let other_name = Template {
