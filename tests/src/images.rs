@@ -100,12 +100,14 @@ impl<'a> Workshop<'a> {
         bundles: Bundles,
         name: &str,
     ) -> Result<Images> {
+        let runs = builder.folder().join("runs");
+        forget_old_runs(&runs)?;
         Ok(Images {
             assets: self.assets.clone(),
             flashes,
             initrd: self.linux(builder, &bundles, name)?,
             bundles: Arc::new(bundles),
-            runs: builder.folder().join("runs"),
+            runs,
         })
     }
 
@@ -392,6 +394,20 @@ pub fn workspace() -> PathBuf {
     folder.parent().unwrap_or(folder).to_path_buf()
 }
 
+/// Removes the consoles of old runs, whose names begin with the time, so that years of work do not fill the disk.
+fn forget_old_runs(runs: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(runs) else {
+        return Ok(());
+    };
+    let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    folders.sort();
+    let old = folders.len().saturating_sub(KEPT_RUNS);
+    for folder in folders.iter().take(old) {
+        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    Ok(())
+}
+
 /// A firmware ELF; with a size, one whose loaded bytes are that many.
 fn firmware(builder: &Builder<'_>, name: &str, size: Option<u64>) -> Result<Vec<u8>> {
     let path = builder.firmware(size)?.join(name);
@@ -419,5 +435,7 @@ const TEST: &str = "ta/platforms/qemu-virt-test.toml";
 const TWO_SLOTS: &str = "ta/platforms/qemu-virt-two-slots.toml";
 /// Private memory less what the firmware needs for its stack and data.
 const LARGEST: u64 = 0x1f_0000;
+/// Runs whose consoles are kept.
+const KEPT_RUNS: usize = 50;
 /// A board that is still there after this time hangs.
 const LIMIT: Duration = Duration::from_secs(600);
