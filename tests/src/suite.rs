@@ -54,6 +54,9 @@ pub fn run(images: &Images, filter: &str) -> Result<BTreeSet<String>> {
                 Err(error) => {
                     println!("test {} ... FAILED", test.name);
                     println!("    after {time:.1} s on the {kind:?} board: {error:#}");
+                    if let Some(board) = &board {
+                        println!("    its consoles: {}", board.machine.logs().display());
+                    }
                     failed.push(test.name);
                     // What is left of this board says nothing about the next test.
                     board = None;

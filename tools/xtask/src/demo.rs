@@ -60,9 +60,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "Preparing the test bed (the first time this downloads and builds; later it takes seconds)."
         );
         let workshop = Workshop::open(&say)?;
-        tell(&mut TestBed {
+        let mut stage = TestBed {
             workshop: &workshop,
             board: None,
+        };
+        tell(&mut stage).with_context(|| match &stage.board {
+            Some(board) => format!("the consoles are in {}", board.machine.logs().display()),
+            None => "the machine was not up".to_owned(),
         })?;
     }
     println!("\nDone in {:.1} s.", begin.elapsed().as_secs_f64());
