@@ -1,41 +1,44 @@
 //! The judgement over a trailer, as far as LOAD needs it.
 
-use admission::Device;
-use firmware_bundle::{FOOTER_SIZE, File, Footer, MAX_TRAILER, Plan};
-use resource_table::Sanitised;
+use admission::{Admitted, Device};
+use firmware_bundle::{FOOTER_SIZE, File, Footer, MAX_TRAILER};
 use ta_protocol::{Digest, Status, Text};
 
 use crate::actors::{Actors, OutOfBounds, Source};
 use crate::load::{Scene, Tail};
 use crate::record::Image;
 use crate::sessions::Reason;
-
-/// What a judged trailer leaves behind. The image's isolation and start counter are the caller's to set.
-pub(crate) struct Judged {
-    pub(crate) image: Image,
-    pub(crate) plan: Plan,
-    pub(crate) elf_size: u64,
-    pub(crate) table: Option<Sanitised>,
-}
+use crate::slot::Slot;
 
 impl<A: Actors> Scene<'_, A> {
-    /// Copies the trailer once, judges it, and takes what LOAD needs from it.
-    pub(crate) fn judge(&mut self, tail: &Tail<'_, A::Source>) -> Result<Judged, Reason> {
+    /// Copies the trailer once, judges it, and lets `take` have what it needs while the trailer is there. Plan and
+    /// table are larger than the TA's stack can hold several times, so they are not returned.
+    pub(crate) fn judge<T>(
+        &mut self,
+        tail: &Tail<'_, A::Source>,
+        take: impl FnOnce(&Admitted<'_>, &mut Slot<A>) -> Result<T, Reason>,
+    ) -> Result<T, Reason> {
         let file = copy(tail, self.trailer)?;
         let device = Device {
             platform: self.platform,
             core: self.core,
             floor: LOWEST_VERSION,
         };
-        let admitted = admission::admit(&file, &self.cast.signatures, &device)
-            .map_err(|refusal| Reason::from(refusal.status()))?;
+        match admission::admit(&file, &self.cast.signatures, &device) {
+            Ok(admitted) => take(&admitted, self.slot),
+            Err(refusal) => Err(refusal.status().into()),
+        }
+    }
+}
 
+impl Image {
+    /// What is told of a bundle. Its isolation and start counter are the caller's to set.
+    pub(crate) fn of(admitted: &Admitted<'_>) -> Result<Self, Reason> {
         let manifest = admitted.manifest();
         let malformed = Reason::from(Status::ManifestMalformed);
-        let table = admitted.table();
-        let size = table.map_or(0, |table| table.bytes().len());
+        let size = admitted.table().map_or(0, |table| table.bytes().len());
         let address = manifest.resource_table().map_or(0, |(address, _)| address);
-        let image = Image {
+        Ok(Self {
             digest: Digest(*admitted.digest()),
             signer: admitted.signer().key_id,
             display_version: Text::new(manifest.display_version().as_bytes()).ok_or(malformed)?,
@@ -44,12 +47,6 @@ impl<A: Actors> Scene<'_, A> {
             generation: 0,
             starts: 0,
             table: (address, u32::try_from(size).map_err(|_| malformed)?),
-        };
-        Ok(Judged {
-            image,
-            plan: admitted.plan(),
-            elf_size: manifest.elf_size(),
-            table: table.cloned(),
         })
     }
 }

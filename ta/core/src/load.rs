@@ -108,48 +108,50 @@ impl<A: Actors> Scene<'_, A> {
         Ok(isolation.generation)
     }
 
-    /// Judges the trailer, and puts the load under way.
+    /// Judges the trailer, and puts the load under way. A frame of its own: the judgement is the deepest call.
+    #[inline(never)]
     fn open(
         &mut self,
         session: SessionId,
         tail: &Tail<'_, A::Source>,
         generation: u32,
     ) -> Result<Wanted, Reason> {
-        let judged = self.judge(tail)?;
-        let mut image = judged.image;
-        image.generation = generation;
-        image.starts = self.slot.starts;
-        self.slot.master.clear();
-        if let Some(table) = &judged.table {
-            self.slot.master.keep(table.bytes(), image.table.0);
-        }
-        let load = Load {
-            session,
-            touched: self.cast.clock.now(),
-            plan: judged.plan,
-            elf_size: judged.elf_size,
-            rest: A::Sha256::new(),
-            chunks: 0,
-            image,
-        };
-        let wanted = load.wanted();
-        self.slot.load = Some(load);
-        self.slot.state = CoreState::Loading;
-        Ok(wanted)
+        let touched = self.cast.clock.now();
+        self.judge(tail, |admitted, slot| {
+            let mut image = Image::of(admitted)?;
+            image.generation = generation;
+            image.starts = slot.starts;
+            slot.master.clear();
+            if let Some(table) = admitted.table() {
+                slot.master.keep(table.bytes(), image.table.0);
+            }
+            let load = slot.load.insert(Load {
+                session,
+                touched,
+                plan: admitted.plan(),
+                elf_size: admitted.manifest().elf_size(),
+                rest: A::Sha256::new(),
+                chunks: 0,
+                image,
+            });
+            let wanted = load.wanted();
+            slot.state = CoreState::Loading;
+            // How an earlier load of this session ended is no answer for this one.
+            if slot.given_up.is_some_and(|(of, _)| of == session) {
+                slot.given_up = None;
+            }
+            Ok(wanted)
+        })
     }
 
     /// LOAD while Loaded: success for the same bundle, and nothing is touched either way (ta-api.md 3.1).
+    #[inline(never)]
     fn compare(&mut self, tail: &Tail<'_, A::Source>) -> Result<Wanted, Reason> {
-        // The master table stays that of what is loaded.
-        let judged = self.judge(tail)?;
-        match self.slot.image {
-            Some(loaded) if loaded.digest == judged.image.digest => Ok(Wanted::DONE),
-            _ => Err(Reason::new(
-                Status::OtherBundleLoaded,
-                self.core.id().into(),
-                0,
-            )),
-        }
+        let core = self.core.id();
+        self.judge(tail, |admitted, slot| match slot.image {
+            Some(loaded) if loaded.digest.0 == *admitted.digest() => Ok(Wanted::DONE),
+            _ => Err(Reason::new(Status::OtherBundleLoaded, core.into(), 0)),
+        })
     }
 
     /// Takes all steps whose bytes lie in `source`, then closes the load if there are no more.

@@ -107,10 +107,7 @@ impl<A: Actors> Slot<A> {
     /// command tries again.
     pub(crate) fn wipe(&mut self, core: &Core, cast: &mut Cast<A>) -> Result<(), Reason> {
         self.state = CoreState::Stopping;
-        if self.load.take().is_some() {
-            // The table of what was never loaded is never published.
-            self.master.clear();
-        }
+        self.end_load();
         // The record goes first: it must not outlive what it describes.
         record(core, cast, &[])?;
         cast.memory
@@ -149,7 +146,7 @@ impl<A: Actors> Slot<A> {
             // Somebody else drove the line, so memory is no longer what it was.
             (_, LineState::Halted) => self.come_to_rest(core, cast),
             (_, line) => {
-                self.load = None;
+                self.end_load();
                 self.state = state_of(line);
                 Ok(())
             }
@@ -161,6 +158,13 @@ impl<A: Actors> Slot<A> {
         let published = self.publish(core, cast);
         self.wipe(core, cast)?;
         published
+    }
+
+    /// Ends a load under way. The table of what was never loaded is never published.
+    fn end_load(&mut self) {
+        if self.load.take().is_some() {
+            self.master.clear();
+        }
     }
 
     /// What a platform without eyes would see.

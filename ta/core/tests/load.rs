@@ -258,6 +258,33 @@ fn a_load_refused_at_its_last_byte_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_segment_that_ends_the_file_leaves_only_padding_and_the_load_is_done() {
+    for length in [0x913, 0x91f, 0x920] {
+        let mut spec = Spec::small();
+        spec.elf.truncate(length);
+        spec.segments = vec![bundle::segment(
+            0x2100_0000,
+            0x1000,
+            0x100,
+            length as u64 - 0x100,
+            "rx",
+        )];
+        let mut bed = Bed::new();
+        let session = bed.open();
+        let (source, reads) = Source::counting(bed.pki.bundle(&spec));
+        assert_eq!(bed.load_from(session, source), 0);
+        assert!(reads.counts().iter().all(|count| *count == 1));
+        bed.assert_loaded(&spec);
+        assert_eq!(bed.release(session), 0);
+        let file = bed.pki.bundle(&spec);
+        assert_eq!(bed.begin(session, &file), Ok((0, length as u64)));
+        let whole = Source::new(&file[..length]);
+        assert_eq!(bed.go_on(session, 0, whole), Ok((0, 0)));
+        bed.assert_loaded(&spec);
+    }
+}
+
+#[test]
 fn a_chunk_with_another_digest_is_named_by_its_number_and_address() {
     let mut bed = Bed::new();
     let session = bed.open();

@@ -358,6 +358,22 @@ fn release_ends_a_load_and_its_session_is_told() {
     assert_eq!(bed.stream(session, &file), Ok(()));
 }
 
+#[test]
+fn a_session_that_begins_anew_is_not_told_of_the_end_of_its_earlier_load() {
+    let ends: [fn(&mut Bed, SessionId); 2] = [
+        |bed, session| assert_eq!(bed.release(session), 0),
+        |bed, _| bed.clock.advance(31_000),
+    ];
+    for end in ends {
+        let mut bed = Bed::new();
+        let session = bed.bring_to(CoreState::Loading);
+        end(&mut bed, session);
+        let file = bed.pki.bundle(&Spec::small());
+        assert_eq!(bed.stream(session, &file), Ok(()));
+        assert_eq!(bed.state(session), CoreState::Loaded);
+    }
+}
+
 /// ta-api.md 2.7 and 5.3
 #[test]
 fn a_load_dies_with_its_session() {
