@@ -10,6 +10,7 @@ pub(super) const TESTS: &[Test] = tests![
     a_login_that_is_not_allowed_is_refused,
     each_byte_is_copied_once_and_hashed_once,
     after_a_panic_of_the_ta_the_core_can_be_inspected_and_stopped,
+    after_a_panic_of_the_ta_no_file_of_linux_takes_its_place,
 ];
 
 fn an_attach_only_core_refuses_every_command_that_controls_it(board: &mut Board) -> Result<()> {
@@ -85,6 +86,30 @@ fn after_a_panic_of_the_ta_the_core_can_be_inspected_and_stopped(board: &mut Boa
     board.corewarden("stop")?;
     ensure!(board.state()? == "Off", "and it can be stopped");
     board.expect_wiped()
+}
+
+/// A TA that is gone is looked up anew, and this is when a file in Linux' TA folder would be found if it could.
+fn after_a_panic_of_the_ta_no_file_of_linux_takes_its_place(board: &mut Board) -> Result<()> {
+    for file in ["c.ta", "fake.ta"] {
+        board.succeed(&format!(
+            "mkdir -p /lib/optee_armtz && cp /attack/{file} /lib/optee_armtz/80a4c275-0a47-4905-8285-1486a9771a08.ta"
+        ))?;
+        let text = board.succeed("probe session 0 0xf001")?;
+        ensure!(text.contains("0xffff3024"), "TARGET_DEAD: {text}");
+        let text = board.succeed("probe session 0 0x100,vo,vo")?;
+        ensure!(
+            text.contains("invoke 0x100 0x00000000 value=0x10000,"),
+            "{file}: ours has version 1.0: {text}"
+        );
+        board.load("echo.cwfw")?;
+        board.core_off()?;
+    }
+    let console = board.machine.secure_console()?;
+    ensure!(
+        !console.contains("store \"REE\""),
+        "nothing was opened from the TA folder"
+    );
+    Ok(())
 }
 
 /// What the test build counts: bytes copied, bytes hashed, microseconds of both (low and high half), peak heap.

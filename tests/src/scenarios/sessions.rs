@@ -13,7 +13,7 @@ pub(super) const TESTS: &[Test] = tests![
     an_unknown_core_leaves_no_state_behind,
     an_unknown_command_is_not_supported,
     the_commands_of_todays_clients_answer_as_they_did,
-    a_command_for_another_core_than_the_sessions_is_refused,
+    a_command_with_another_core_id_than_the_sessions_is_refused,
     wrong_parameters_are_refused,
     a_client_killed_at_any_point_leaves_the_core_in_order,
     a_bundle_changed_while_it_is_loaded_is_refused_or_loaded_as_signed,
@@ -101,7 +101,7 @@ fn the_commands_of_todays_clients_answer_as_they_did(board: &mut Board) -> Resul
     Ok(())
 }
 
-fn a_command_for_another_core_than_the_sessions_is_refused(board: &mut Board) -> Result<()> {
+fn a_command_with_another_core_id_than_the_sessions_is_refused(board: &mut Board) -> Result<()> {
     let text = board.succeed("probe session 0 1,vi:1:0,mi:/fw/echo.cwfw 0x102,vo,vo,vo")?;
     ensure!(
         text.contains("invoke 0x1 0xffff0006"),

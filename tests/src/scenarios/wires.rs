@@ -1,8 +1,11 @@
 //! The wires between the worlds: the reset line, and doorbells in numbers that nobody should send.
 
-use std::{thread, time::Duration};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use testbed::machine::Happening;
 
 use crate::{board::Board, suite::Test, tests};
@@ -11,6 +14,7 @@ pub(super) const TESTS: &[Test] = tests![
     a_core_stopped_while_it_starts_writes_nothing_after_the_wipe,
     a_flood_of_doorbells_harms_nobody,
     a_doorbell_for_a_core_in_reset_is_dropped,
+    an_idle_core_sleeps,
 ];
 
 fn a_core_stopped_while_it_starts_writes_nothing_after_the_wipe(board: &mut Board) -> Result<()> {
@@ -72,4 +76,33 @@ fn a_doorbell_for_a_core_in_reset_is_dropped(board: &mut Board) -> Result<()> {
     );
     board.ping(3)?;
     board.corewarden("stop").map(drop)
+}
+
+/// Its QEMU uses next to none of a processor while nothing rings, for the firmware waits in WFI.
+fn an_idle_core_sleeps(board: &mut Board) -> Result<()> {
+    board.run_firmware("echo.cwfw")?;
+    board.ping(3)?;
+    let (_, core) = board.machine.process_ids();
+    let core = core.context("a running core has a process")?;
+    thread::sleep(Duration::from_millis(200));
+    let (begin, before) = (Instant::now(), processor_time(core)?);
+    thread::sleep(Duration::from_secs(2));
+    let (idle, used) = (begin.elapsed(), processor_time(core)? - before);
+    ensure!(
+        used * 10 < idle,
+        "while idle the core used {used:?} of {idle:?}"
+    );
+    board.ping(3)?;
+    Ok(())
+}
+
+/// What a process has used of the host's processors: fields 14 and 15 of its stat file, in hundredths of a second.
+fn processor_time(process: u32) -> Result<Duration> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = text
+        .rsplit_once(") ")
+        .context("a name stands in brackets")?;
+    let mut times = fields.split(' ').skip(11).map(str::parse::<u64>);
+    let mut time = || -> Result<u64> { Ok(times.next().context("a time")??) };
+    Ok(Duration::from_millis(10 * (time()? + time()?)))
 }
