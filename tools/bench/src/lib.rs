@@ -191,7 +191,7 @@ impl Counters {
 }
 
 fn milliseconds(report: &serde_json::Value) -> Result<f64> {
-    report["took_ms"]
+    report["milliseconds"]
         .as_f64()
         .with_context(|| format!("no time in {report}"))
 }
