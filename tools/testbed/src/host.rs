@@ -1,6 +1,6 @@
 //! What the host itself must have: cross compiler, make, and the tools that OP-TEE's build calls.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
@@ -55,9 +55,11 @@ pub fn install_packages(packages: &[&str], confirm: &dyn Fn(&str) -> bool) -> Re
         );
     }
     for words in [update, install] {
+        // What goes wrong is said on stderr; the rest is a page of package names.
         let status = Command::new(words[0])
             .args(&words[1..])
             .env("PATH", SYSTEM_PATH)
+            .stdout(Stdio::null())
             .status()
             .with_context(|| format!("cannot start {}", words[0]))?;
         if !status.success() {
@@ -88,12 +90,14 @@ fn exists(program: &str) -> bool {
 }
 
 /// The same names in bookworm and trixie.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "device-tree-compiler",
     "dpkg-dev",
     "gcc-aarch64-linux-gnu",
     "libc6-dev-arm64-cross",
     "make",
+    // The independent judge of chains and signatures in the signer's tests.
+    "openssl",
     "python3-cryptography",
     "python3-pyelftools",
     "xz-utils",
