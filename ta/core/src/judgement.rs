@@ -24,8 +24,8 @@ impl<A: Actors> Scene<'_, A> {
             core: self.core,
             floor: LOWEST_VERSION,
         };
-        match admission::admit(&file, &self.cast.signatures, &device) {
-            Ok(admitted) => take(&admitted, self.slot),
+        match &admission::admit(&file, &self.cast.signatures, &device) {
+            Ok(admitted) => take(admitted, self.slot),
             Err(refusal) => Err(refusal.status().into()),
         }
     }

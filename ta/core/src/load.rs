@@ -193,6 +193,7 @@ impl<A: Actors> Scene<'_, A> {
             }
         }
         self.slot.publish(self.core, self.cast)?;
+        self.slot.publish_seed(self.core, self.cast)?;
         slot::record(self.core, self.cast, &load.image.to_record())?;
         self.slot.image = Some(load.image);
         self.slot.state = CoreState::Loaded;

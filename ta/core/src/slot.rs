@@ -125,16 +125,17 @@ impl<A: Actors> Slot<A> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let mut hash = A::Sha256::new();
-        hash.update(bytes);
-        cast.memory
-            .copy_hashed(
-                core.id(),
-                Piece::Own(bytes),
-                self.master.device,
-                &hash.finish(),
-            )
-            .map_err(|failure| failed(pta::Command::LoadSegmentSha256, failure))
+        copy_own(core, cast, bytes, self.master.device)
+    }
+
+    /// Tells the device which start the coming one is, so that its generations differ from those of earlier
+    /// starts (rpmsg-lifecycle.md L2). The table page was just cleared.
+    pub(crate) fn publish_seed(&self, core: &Core, cast: &mut Cast<A>) -> Result<(), Reason> {
+        if self.master.bytes().is_empty() {
+            return Ok(());
+        }
+        let coming = self.starts.saturating_add(1).to_le_bytes();
+        copy_own(core, cast, &coming, self.master.device.saturating_add(SEED))
     }
 
     /// Goes from the state known to the one the platform sees.
@@ -225,6 +226,20 @@ impl Master {
     }
 }
 
+/// Copies bytes of ours to the window.
+fn copy_own<A: Actors>(
+    core: &Core,
+    cast: &mut Cast<A>,
+    bytes: &[u8],
+    device: u64,
+) -> Result<(), Reason> {
+    let mut hash = A::Sha256::new();
+    hash.update(bytes);
+    cast.memory
+        .copy_hashed(core.id(), Piece::Own(bytes), device, &hash.finish())
+        .map_err(|failure| failed(pta::Command::LoadSegmentSha256, failure))
+}
+
 /// Keeps a record where the platform has a place for one.
 pub(crate) fn record<A: Actors>(
     core: &Core,
@@ -268,3 +283,5 @@ fn state_of(line: LineState) -> CoreState {
 }
 
 const EXTENSION: u64 = 0x100;
+/// Where the seed lies in the table page: the fourth word of the device's generation line (rpmsg-lifecycle.md 1).
+const SEED: u64 = platform::DEVICE_LINE + 12;

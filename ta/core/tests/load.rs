@@ -6,6 +6,8 @@ use support::{Bed, CORE, Spec, bundle};
 use ta_core::fake::{Source, Variant};
 use ta_protocol::{Command, CoreState, Status, global_platform};
 
+/// Bytes of the seed for the device's generation.
+const SEED: u64 = 4;
 const MAX_WHOLE: u64 = ta_protocol::MAX_WHOLE_FILE as u64;
 
 /// ta-api.md 3.1 and 4.2
@@ -58,10 +60,8 @@ fn each_byte_is_read_once_copied_once_and_hashed_once() {
             .map_or(0, |(_, bytes)| bytes.len() as u64);
         let loaded: u64 = spec.segments.iter().map(|segment| segment.file_size).sum();
         let counters = bed.board.counters(CORE);
-        assert_eq!(
-            (counters.copied, counters.hashed),
-            (loaded + table, loaded + table)
-        );
+        let moved = loaded + table + SEED;
+        assert_eq!((counters.copied, counters.hashed), (moved, moved));
         let private = bed.platform.core(CORE).unwrap().private_regions()[0].size();
         let window = bed.platform.core(CORE).unwrap().shared();
         let cleared = window.table().size() + window.vrings().size();
@@ -103,7 +103,12 @@ fn the_table_is_published_on_a_clear_page_and_the_master_is_kept() {
     );
     let window = bed.board.window(CORE);
     assert_eq!(&window[..master.len()], master);
-    assert!(window[master.len()..0x1000].iter().all(|byte| *byte == 0));
+    let mut rest = window[master.len()..0x1000].to_vec();
+    // The coming start is the first; the device's generation begins with it.
+    let seed = 0xe4c - master.len();
+    assert_eq!(rest[seed..seed + 4], [1, 0, 0, 0]);
+    rest[seed] = 0;
+    assert!(rest.iter().all(|byte| *byte == 0));
     assert!(window[0x2000..0x8000].iter().all(|byte| *byte == 0));
     // Trace and buffers are not cleared.
     assert!(window[0x1000..0x2000].iter().all(|byte| *byte == 0xa5));
@@ -322,6 +327,7 @@ fn every_failure_of_the_platform_during_a_load_wipes_and_is_named() {
     assert_eq!(load(Call::Copy, 0), failed(3));
     assert_eq!(load(Call::Copy, 1), failed(3));
     assert_eq!(load(Call::Copy, 2), failed(3), "the table");
+    assert_eq!(load(Call::Copy, 3), failed(3), "the seed");
     assert_eq!(load(Call::Zero, 0), failed(4));
     assert_eq!(load(Call::Zero, 3), failed(4));
     assert_eq!(load(Call::Record, 1), failed(0x105));
