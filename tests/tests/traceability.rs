@@ -118,12 +118,16 @@ fn end_to_end() -> Vec<(String, PathBuf)> {
 
 /// The names of the figures.
 fn figures() -> Vec<(String, PathBuf)> {
-    let file = workspace().join("tools/bench/src/lib.rs");
-    read(&file)
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("name: \"")?.strip_suffix("\","))
-        .map(|name| (name.to_owned(), file.clone()))
-        .collect()
+    let mut figures = Vec::new();
+    for file in ["tools/bench/src/lib.rs", "tools/xtask/src/bench.rs"] {
+        let file = workspace().join(file);
+        let text = read(&file);
+        let names = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("name: \"")?.strip_suffix("\","));
+        figures.extend(names.map(|name| (name.to_owned(), file.clone())));
+    }
+    figures
 }
 
 /// The name of the function that a line begins.

@@ -1,8 +1,13 @@
 //! `cargo xtask bench`: figures, printed beside what they are compared to.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    env,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
 use crate::run::say;
 
@@ -27,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = match args.what {
         Some(What::Load) => figures.load()?,
         Some(What::Echo) => figures.echo()?,
-        None => figures.all()?,
+        None => all(&figures)?,
     };
     print!("{}", bench::table(&rows));
     Ok(())
@@ -35,7 +40,39 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Measures everything and gives the names of the rows.
 pub(crate) fn run_all() -> Result<BTreeSet<String>> {
-    let rows = bench::Bench::boot(&say)?.all()?;
+    let rows = all(&bench::Bench::boot(&say)?)?;
     print!("{}", bench::table(&rows));
     Ok(rows.into_iter().map(|row| row.name.to_owned()).collect())
+}
+
+fn all(figures: &bench::Bench) -> Result<Vec<bench::Row>> {
+    let mut rows = figures.all()?;
+    rows.push(demo()?);
+    Ok(rows)
+}
+
+/// The whole story, as a user sees it; what it needs has been built by now.
+fn demo() -> Result<bench::Row> {
+    let begin = Instant::now();
+    let output = Command::new(env::current_exe()?)
+        .args(["demo", "--yes"])
+        .stdin(Stdio::null())
+        .output()
+        .context("the demo does not start")?;
+    let time = begin.elapsed();
+    ensure!(
+        output.status.success(),
+        "the demo ended with {}:\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(bench::Row {
+        name: "demo_warm",
+        what: "the demo from its first word to its last, warm".to_owned(),
+        figure: time.as_secs_f64(),
+        unit: "s",
+        target: 25.0,
+        beside: "boot_to_shell is a part of it".to_owned(),
+    })
 }
