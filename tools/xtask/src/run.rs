@@ -86,7 +86,10 @@ pub(crate) fn ensure_packages(yes: bool) -> Result<()> {
         return Ok(());
     }
     let yes = yes || std::env::var_os("CI").is_some();
-    say(&format!("installing {} of Debian's packages", missing.len()));
+    say(&format!(
+        "installing {} of Debian's packages",
+        missing.len()
+    ));
     testbed::host::install_packages(&missing, &|question| yes || ask(question))
 }
 
