@@ -92,16 +92,17 @@ where
         memory(index, &segment, device.core)?;
     }
     beginning(&manifest, device.core)?;
-    let table = table(&manifest, device.core)?;
 
     let signer = verified.signers().map(|(_, signer)| *signer).next();
-    Ok(Admitted {
+    let mut admitted = Admitted {
         digest: *verified.digest(),
         // The reader lets no trailer without a slot through, so this names slot 0 only for the type.
         signer: signer.ok_or(Refusal::SlotMissing { slot: 0 })?,
         manifest,
-        table,
-    })
+        table: None,
+    };
+    table(&manifest, device.core, &mut admitted.table)?;
+    Ok(admitted)
 }
 
 /// bundle-format.md 12.1
@@ -242,9 +243,14 @@ fn holds_code(segment: &Segment, address: u64, size: u64) -> bool {
             .is_some_and(|end| end <= segment.loaded_end())
 }
 
-fn table(manifest: &Manifest<'_>, core: &Core) -> Result<Option<Sanitised>, Refusal> {
+/// Writes the table where it stays: the TA's stack is small.
+fn table(
+    manifest: &Manifest<'_>,
+    core: &Core,
+    place: &mut Option<Sanitised>,
+) -> Result<(), Refusal> {
     let Some((address, bytes)) = manifest.resource_table() else {
-        return Ok(None);
+        return Ok(());
     };
     let window = core.shared();
     let page = window.device().saturating_add(window.table().offset());
@@ -252,7 +258,7 @@ fn table(manifest: &Manifest<'_>, core: &Core) -> Result<Option<Sanitised>, Refu
         return Err(Refusal::TableNotOnItsPage { address, page }); // bundle-format.md 12.13
     }
     // bundle-format.md 12.14
-    Ok(Some(Table::parse(bytes)?.sanitise(core)?))
+    Ok(Table::parse(bytes)?.sanitise_into(core, place)?)
 }
 
 /// The initial stack pointer and the reset vector: what a core of Arm's M profile reads before its first instruction.

@@ -21,9 +21,25 @@ pub struct Sanitised {
 impl Table<'_> {
     /// Judges the table by a core's window and policy, and writes it anew.
     pub fn sanitise(&self, core: &Core) -> Result<Sanitised, Error> {
+        let mut out = Sanitised::BLANK;
+        self.write_sanitised(core, &mut out)?;
+        Ok(out)
+    }
+
+    /// The same, written where it is to stay: it is larger than small stacks can hold several times. After an error
+    /// there is none.
+    pub fn sanitise_into(&self, core: &Core, place: &mut Option<Sanitised>) -> Result<(), Error> {
+        let written = self.write_sanitised(core, place.insert(Sanitised::BLANK));
+        if written.is_err() {
+            *place = None;
+        }
+        written
+    }
+
+    fn write_sanitised(&self, core: &Core, out: &mut Sanitised) -> Result<(), Error> {
         let mut plan = Plan::new(self, core)?;
         plan.take_fixed(self)?;
-        plan.write(self)
+        plan.write(self, out)
     }
 }
 
@@ -46,6 +62,11 @@ impl fmt::Debug for Sanitised {
 }
 
 impl Sanitised {
+    const BLANK: Self = Self {
+        bytes: [0; MAX_LENGTH],
+        length: 0,
+    };
+
     fn put<T: IntoBytes + Immutable + ?Sized>(&mut self, at: u32, record: &T) -> Result<(), Error> {
         let bytes = record.as_bytes();
         let error = Error::Truncated {
@@ -133,21 +154,17 @@ impl Plan {
     }
 
     /// Writes what is kept, each entry where it was, and resolves ANY in the order of the table.
-    fn write(mut self, table: &Table<'_>) -> Result<Sanitised, Error> {
-        let mut out = Sanitised {
-            bytes: [0; MAX_LENGTH],
-            length: 0,
-        };
+    fn write(&mut self, table: &Table<'_>, out: &mut Sanitised) -> Result<(), Error> {
         let mut kept = 0_u32;
         for entry in table.entries() {
             let offset = match entry {
                 Entry::Other { .. } => continue,
                 Entry::Trace(trace) => {
-                    self.write_trace(&mut out, &trace)?;
+                    self.write_trace(out, &trace)?;
                     trace.offset
                 }
                 Entry::Vdev(vdev) => {
-                    self.write_vdev(&mut out, &vdev)?;
+                    self.write_vdev(out, &vdev)?;
                     vdev.offset
                 }
             };
@@ -160,8 +177,7 @@ impl Plan {
             entries: kept.into(),
             reserved: [0.into(); 2],
         };
-        out.put(0, &header)?;
-        Ok(out)
+        out.put(0, &header)
     }
 
     fn write_trace(&mut self, out: &mut Sanitised, trace: &Trace) -> Result<(), Error> {

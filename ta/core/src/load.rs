@@ -1,5 +1,6 @@
 //! LOAD, whole or streamed: isolate, judge the trailer, then every byte of the file once, in its order.
 
+use admission::Admitted;
 use firmware_bundle::{Plan, Step};
 use platform::{Core, Isolation, Platform};
 use ta_protocol::{CoreState, MAX_CHUNK, Status, pta};
@@ -108,7 +109,8 @@ impl<A: Actors> Scene<'_, A> {
         Ok(isolation.generation)
     }
 
-    /// Judges the trailer, and puts the load under way. A frame of its own: the judgement is the deepest call.
+    /// Judges the trailer, and puts the load under way. The judgement is the deepest call of the TA: nothing large
+    /// may lie in a frame above it, so this has one of its own, and so has what follows it.
     #[inline(never)]
     fn open(
         &mut self,
@@ -116,31 +118,9 @@ impl<A: Actors> Scene<'_, A> {
         tail: &Tail<'_, A::Source>,
         generation: u32,
     ) -> Result<Wanted, Reason> {
-        let touched = self.cast.clock.now();
+        let now = self.cast.clock.now();
         self.judge(tail, |admitted, slot| {
-            let mut image = Image::of(admitted)?;
-            image.generation = generation;
-            image.starts = slot.starts;
-            slot.master.clear();
-            if let Some(table) = admitted.table() {
-                slot.master.keep(table.bytes(), image.table.0);
-            }
-            let load = slot.load.insert(Load {
-                session,
-                touched,
-                plan: admitted.plan(),
-                elf_size: admitted.manifest().elf_size(),
-                rest: A::Sha256::new(),
-                chunks: 0,
-                image,
-            });
-            let wanted = load.wanted();
-            slot.state = CoreState::Loading;
-            // How an earlier load of this session ended is no answer for this one.
-            if slot.given_up.is_some_and(|(of, _)| of == session) {
-                slot.given_up = None;
-            }
-            Ok(wanted)
+            take_up(slot, session, admitted, generation, now)
         })
     }
 
@@ -306,6 +286,40 @@ impl<A: Actors> Load<A> {
             }
         }
     }
+}
+
+/// Takes plan and table from the trailer while it is there.
+#[inline(never)]
+fn take_up<A: Actors>(
+    slot: &mut Slot<A>,
+    session: SessionId,
+    admitted: &Admitted<'_>,
+    generation: u32,
+    now: u64,
+) -> Result<Wanted, Reason> {
+    let mut image = Image::of(admitted)?;
+    image.generation = generation;
+    image.starts = slot.starts;
+    slot.master.clear();
+    if let Some(table) = admitted.table() {
+        slot.master.keep(table.bytes(), image.table.0);
+    }
+    let load = slot.load.insert(Load {
+        session,
+        touched: now,
+        plan: admitted.plan(),
+        elf_size: admitted.manifest().elf_size(),
+        rest: A::Sha256::new(),
+        chunks: 0,
+        image,
+    });
+    let wanted = load.wanted();
+    slot.state = CoreState::Loading;
+    // How an earlier load of this session ended is no answer for this one.
+    if slot.given_up.is_some_and(|(of, _)| of == session) {
+        slot.given_up = None;
+    }
+    Ok(wanted)
 }
 
 /// Bytes that are hashed at a time where they are loaded nowhere.
