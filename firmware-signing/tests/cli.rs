@@ -411,7 +411,8 @@ fn a_whole_pki_is_made_and_an_expired_leaf_does_not_sign() {
 fn the_recipe_of_the_development_keys_makes_them_anew() {
     let desk = Desk::new();
     let readme = fs::read_to_string(keys().join("README.md")).expect("there");
-    let recipe = readme.split("```").nth(1).expect("a block");
+    let recipe = readme.split("```bash\n").nth(1).expect("a block");
+    let recipe = recipe.split("```").next().expect("an end");
     let script = format!(
         "set -e; corewarden-sign() {{ {} \"$@\"; }}\n{recipe}",
         env!("CARGO_BIN_EXE_corewarden-sign")
