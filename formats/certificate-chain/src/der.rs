@@ -165,8 +165,8 @@ mod tests {
             within_limits(certificate, &long),
             Err(Error::TooLong {
                 certificate,
-                size: 0x2001,
-                limit: 0x2000
+                size: 0x1001,
+                limit: 0x1000
             })
         );
     }

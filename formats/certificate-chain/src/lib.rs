@@ -27,5 +27,5 @@ pub const SCOPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32
 pub const KEY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.2");
 /// The key purpose `codeSigning`, which a leaf has beside ours.
 pub const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
-/// The longest certificate.
-pub const MAX_CERTIFICATE: usize = 0x2000;
+/// The longest certificate (bundle-format.md 11.2). One with keys of P-256 is used to have less than 1 KiB.
+pub const MAX_CERTIFICATE: usize = 0x1000;
