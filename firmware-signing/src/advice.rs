@@ -158,6 +158,10 @@ impl Error {
             Self::VectorTableStack { .. } => {
                 "put the end of the stack, in private memory, into the first word"
             }
+            Self::Slot {
+                error: certificate_chain::Error::UnknownRoot,
+                ..
+            } => "name the root that signed the product CA with --root",
             _ => return None,
         })
     }

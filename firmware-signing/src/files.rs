@@ -78,6 +78,8 @@ pub fn write(path: &Path, kind: Kind, parts: &[&[u8]]) -> Result<(), Failure> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
+    // Asked here because `tempfile` hides the system's own words.
+    fs::metadata(folder).map_err(Failure::io(folder))?;
     let mode = match kind {
         Kind::Key => 0o600,
         Kind::Output { .. } => 0o666,
