@@ -367,7 +367,7 @@ fn a_whole_pki_is_made_and_an_expired_leaf_does_not_sign() {
     // The development root knows nothing of it.
     let (_, err) = desk.expect(5, &["verify", "fw.cwfw", "--root", &root()]);
     assert!(
-        err.contains("signature slot 0: the chain leads to no pinned root"),
+        err.contains("signature slot 0: the chain leads to no pinned root; name the root"),
         "{err}"
     );
 
@@ -739,4 +739,25 @@ fn a_path_that_is_not_text_works() {
         .output()
         .expect("it runs");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_floor_without_a_device_to_judge_for_is_wrong_usage() {
+    let desk = Desk::new();
+    desk.sign(0, &["fw.elf"]);
+    let (out, err) = desk.expect(
+        2,
+        &["verify", "fw.cwfw", "--root", &root(), "--floor", "99"],
+    );
+    assert!(out.is_empty() && err.contains("--platform"), "{out}{err}");
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let desk = Desk::new();
+    let (_, err) = desk.sign(7, &["fw.elf", "--out", "nowhere/fw.cwfw"]);
+    assert!(
+        err.starts_with("corewarden-sign: nowhere: No such file or directory"),
+        "{err}"
+    );
 }

@@ -9,7 +9,7 @@ use crate::pki::Date;
 
 /// Sign firmware for coprocessors, and judge signed firmware as a device does.
 #[derive(Debug, Parser)]
-#[command(name = "corewarden-sign", version, after_help = EXIT_CODES)]
+#[command(name = "corewarden-sign", version, after_help = AFTER_HELP)]
 pub(super) struct Arguments {
     /// Print JSON with a schema name and version
     #[arg(long, global = true)]
@@ -275,7 +275,13 @@ pub(super) struct Verify {
     #[arg(long, value_name = "CORE", requires = "platform")]
     pub(super) core: Option<String>,
     /// The lowest security version the device still takes
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    // Without a device there is nothing to compare it to; ignoring it would be a false "accepted".
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0,
+        requires = "platform"
+    )]
     pub(super) floor: u32,
     /// Judge the certificates' dates at this moment instead of now
     #[arg(long, value_name = "DATE", value_parser = date)]
@@ -291,7 +297,13 @@ fn uuid(text: &str) -> Result<[u8; 16], Error> {
     Ok(uuid.bytes())
 }
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
+Examples:
+  corewarden-sign keygen --out signer.key --public-out signer.pub
+  corewarden-sign sign motor.elf --platform board.toml --core m4 --key signer.key \\
+      --cert signer.pem --cert product-ca.pem --root root.pem --security-version 3
+  corewarden-sign verify motor.cwfw --root root.pem --platform board.toml --core m4
+
 Exit codes:
   0  done
   2  usage: an option is missing or wrong
