@@ -50,7 +50,7 @@ pub fn install_packages(packages: &[&str], confirm: &dyn Fn(&str) -> bool) -> Re
     let install = [prefix, &install, packages].concat();
     if !confirm(&format!("{} && {}", update.join(" "), install.join(" "))) {
         bail!(
-            "not installed, as you wish; the test bed needs: {}",
+            "nothing was installed, and the test bed needs these packages: {}",
             packages.join(" ")
         );
     }

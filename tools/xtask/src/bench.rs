@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// What to measure.
     #[arg(value_enum)]
     what: Option<What>,
+    /// Install missing packages of this machine without asking.
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -27,7 +30,7 @@ enum What {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    crate::run::ensure_packages(false)?;
+    crate::run::ensure_packages(args.yes)?;
     let figures = bench::Bench::boot(&say)?;
     let rows = match args.what {
         Some(What::Load) => figures.load()?,

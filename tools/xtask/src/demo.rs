@@ -19,7 +19,10 @@ use tests::{
     images::{PRIVATE, Workshop, platform, workspace},
 };
 
-use crate::{run::say, sim::Simulation};
+use crate::{
+    run::{print, say},
+    sim::Simulation,
+};
 
 #[derive(clap::Args)]
 #[command(
@@ -56,9 +59,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         tell(&mut Simulation::new()?)?;
     } else {
         crate::run::ensure_packages(args.yes)?;
-        println!(
-            "Preparing the test bed (the first time this downloads and builds; later it takes seconds)."
-        );
+        print(
+            "Preparing the test bed (the first time this downloads and builds; later it takes seconds).",
+        )?;
         let workshop = Workshop::open(&say)?;
         let mut stage = TestBed {
             workshop: &workshop,
@@ -69,12 +72,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             None => "the machine was not up".to_owned(),
         })?;
     }
-    println!("\nDone in {:.1} s.", begin.elapsed().as_secs_f64());
-    Ok(())
+    print(&format!(
+        "\nDone in {:.1} s.",
+        begin.elapsed().as_secs_f64()
+    ))
 }
 
 fn tell(stage: &mut dyn Stage) -> Result<()> {
-    println!("\n{}\n", stage.introduction());
+    print(&format!("\n{}\n", stage.introduction()))?;
     let platform = platform(&workspace().join("ta/platforms/qemu-virt.toml"))?;
     let mut story = Story { number: 0 };
 
@@ -216,11 +221,11 @@ impl Story {
         let begin = Instant::now();
         let (value, words) = work().with_context(|| format!("step {} ({name})", self.number))?;
         let time = begin.elapsed();
-        println!(
+        print(&format!(
             "{:>3}. {name:<8} {:>8}  {words}",
             self.number,
             duration(time)
-        );
+        ))?;
         Ok(value)
     }
 }

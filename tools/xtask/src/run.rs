@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write, stdout},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
@@ -74,9 +74,14 @@ pub(crate) fn execute_and_read(command: &mut Command) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// One line of progress.
+/// One line of progress; who closed the pipe does not want it.
 pub(crate) fn say(line: &str) {
-    println!("    {line}");
+    let _ = print(&format!("    {line}"));
+}
+
+/// One line of what was asked for. A closed pipe (`| head`) is an error here, not a panic.
+pub(crate) fn print(line: &str) -> Result<()> {
+    writeln!(stdout(), "{line}").context("standard output")
 }
 
 /// Installs what is missing on this machine: at once with `yes` or in CI, else after asking.
@@ -87,7 +92,7 @@ pub(crate) fn ensure_packages(yes: bool) -> Result<()> {
     }
     let yes = yes || std::env::var_os("CI").is_some();
     say(&format!(
-        "installing {} of Debian's packages",
+        "{} of Debian's packages are missing on this machine",
         missing.len()
     ));
     testbed::host::install_packages(&missing, &|question| yes || ask(question))
@@ -97,7 +102,7 @@ pub(crate) fn ensure_packages(yes: bool) -> Result<()> {
 fn ask(question: &str) -> bool {
     use std::io::IsTerminal;
     if !std::io::stdin().is_terminal() {
-        eprintln!("{question}: no terminal to ask on; say --yes");
+        eprintln!("{question}\nThis would be run, but there is no terminal to ask on; say --yes");
         return false;
     }
     eprint!("{question} [y/N] ");

@@ -61,7 +61,7 @@ fn without_a_terminal_nothing_is_installed_unless_told_to() {
         assert!(!output.status.success(), "{command}: {errors}");
         // Who may not install at all is told what is missing; who may is asked, and here nobody answers.
         let refused = errors.contains("no terminal to ask on; say --yes")
-            && errors.contains("not installed, as you wish");
+            && errors.contains("nothing was installed");
         assert!(
             refused || errors.contains("neither root nor sudo"),
             "{command}: {errors}"
@@ -87,6 +87,24 @@ fn wrong_usage_is_refused_and_help_names_every_command() {
             .any(|line| line.split_whitespace().next() == Some(command));
         assert!(named, "{command} is not in {text}");
     }
+}
+
+#[test]
+fn a_closed_pipe_ends_the_demo_without_a_panic() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["demo", "--sim"])
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(
+        errors.contains("Broken pipe") && !errors.contains("panicked"),
+        "{errors}"
+    );
 }
 
 /// Runs the command with a cache of its own, without CI's standing consent, and with nobody at the keyboard.
