@@ -7,7 +7,7 @@ use core::ptr::{self, NonNull};
 
 use alloc::vec::Vec;
 use optee_utee_sys::{
-    Memref, TEE_InvokeTACommand, TEE_OpenTASession, TEE_PARAM_TYPES, TEE_Param,
+    Memref, TEE_CloseTASession, TEE_InvokeTACommand, TEE_OpenTASession, TEE_PARAM_TYPES, TEE_Param,
     TEE_TASessionHandle, TEE_TIMEOUT_INFINITE, TEE_UUID, Value,
 };
 use ta_core::actors::{
@@ -72,13 +72,7 @@ impl Platform {
             return Ok(*session);
         }
         let session = open(UUID, Slot::Input(core, 0))?;
-        let capabilities = [Slot::Input(core, 0), Slot::Output, Slot::Output, Slot::None];
-        let answer = invoke(session, Command::HwCapabilities.number(), capabilities)?;
-        let [_, formats, protections, _] = answer;
-        // pta-api.md 2.1: ELF images, and a digest for each segment.
-        if words(&formats).a & 1 == 0 || words(&protections).a & 1 == 0 {
-            return Err(Failure::NOT_SUPPORTED);
-        }
+        suits(session, has_capabilities(session, core))?;
         sessions.cores.push((core, session));
         Ok(session)
     }
@@ -93,11 +87,7 @@ impl Platform {
             Err(Failure(ITEM_NOT_FOUND)) => return Err(Failure::NOT_SUPPORTED),
             opened => opened?,
         };
-        let version = [Slot::Output, Slot::None, Slot::None, Slot::None];
-        let [version, ..] = invoke(session, Extension::Version.number(), version)?;
-        if words(&version).a >> 16 != EXTENSION_VERSION >> 16 {
-            return Err(Failure::NOT_SUPPORTED);
-        }
+        suits(session, has_our_version(session))?;
         sessions.extension = Some(session);
         Ok(session)
     }
@@ -302,6 +292,33 @@ fn open(uuid: Uuid, first: Slot) -> Result<TEE_TASessionHandle, Failure> {
     }
 }
 
+/// pta-api.md 2.1: ELF images, and a digest for each segment.
+fn has_capabilities(session: TEE_TASessionHandle, core: u32) -> Result<bool, Failure> {
+    let slots = [Slot::Input(core, 0), Slot::Output, Slot::Output, Slot::None];
+    let [_, formats, protections, _] = invoke(session, Command::HwCapabilities.number(), slots)?;
+    Ok(words(&formats).a & words(&protections).a & 1 != 0)
+}
+
+/// pta-api.md 3.1
+fn has_our_version(session: TEE_TASessionHandle) -> Result<bool, Failure> {
+    let slots = [Slot::Output, Slot::None, Slot::None, Slot::None];
+    let [version, ..] = invoke(session, Extension::Version.number(), slots)?;
+    Ok(words(&version).a >> 16 == EXTENSION_VERSION >> 16)
+}
+
+/// Closes a new session that is not the one we want: each command would open another, until OP-TEE's own heap is
+/// used up.
+fn suits(session: TEE_TASessionHandle, found: Result<bool, Failure>) -> Result<(), Failure> {
+    let refused = match found {
+        Ok(true) => return Ok(()),
+        Ok(false) => Failure::NOT_SUPPORTED,
+        Err(failure) => failure,
+    };
+    // SAFETY: the session was just opened, and nobody has kept its handle.
+    unsafe { TEE_CloseTASession(session) };
+    Err(refused)
+}
+
 fn invoke(
     session: TEE_TASessionHandle,
     command: u32,
@@ -311,7 +328,7 @@ fn invoke(
     let types = TEE_PARAM_TYPES(one, two, three, four);
     let mut params = slots.map(|slot| slot.param());
     let mut origin = 0;
-    // SAFETY: the session is open, since sessions are never closed; memory parameters point to as many bytes
+    // SAFETY: the session is open, since none that is kept is ever closed; memory parameters point to as many bytes
     // as they say, borrowed by the caller or mapped for the client's command, both beyond this call.
     let answer = unsafe {
         TEE_InvokeTACommand(
