@@ -388,10 +388,17 @@ pub fn platform(path: &Path) -> Result<Platform> {
     Ok(Platform::try_from(file)?)
 }
 
-/// The folder of the workspace.
+/// The folder of the workspace that cargo runs this program in. Cargo does not build anew in a clone that was copied or
+/// moved with its target folder, so where the program was built says less.
 pub fn workspace() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    folder.parent().unwrap_or(folder).to_path_buf()
+    let built = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let running = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let folders = running.iter().map(PathBuf::as_path).chain([built]);
+    folders
+        .flat_map(Path::ancestors)
+        .find(|folder| folder.join(PRODUCT).is_file())
+        .unwrap_or(built)
+        .to_path_buf()
 }
 
 /// Removes the consoles of old runs, whose names begin with the time, so that years of work do not fill the disk.

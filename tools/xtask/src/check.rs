@@ -3,10 +3,11 @@
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
+use tests::images::workspace;
 
 use crate::{
     bench, e2e,
-    run::{cargo, execute, execute_and_read, say, step, workspace},
+    run::{cargo, execute, execute_and_read, say, step},
     traceability,
 };
 

@@ -4,7 +4,9 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{say, workspace};
+use tests::images::workspace;
+
+use crate::run::say;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -3,21 +3,12 @@
 use std::{
     ffi::OsStr,
     io::{BufRead, BufReader, Write, stdout},
-    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
-
-/// The folder of the workspace.
-pub(crate) fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .map(Path::to_path_buf)
-        .unwrap_or_default()
-}
+use tests::images::workspace;
 
 /// `cargo`, as it called us, in the workspace's folder and never waiting for an answer.
 pub(crate) fn cargo<I, S>(arguments: I) -> Command

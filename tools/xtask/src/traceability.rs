@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::workspace;
+use ::tests::images::workspace;
 
 /// Fails unless every proof that docs/traceability.md names is among `ran`.
 pub(crate) fn check(ran: &BTreeSet<String>) -> Result<()> {
