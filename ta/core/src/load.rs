@@ -91,8 +91,10 @@ impl<A: Actors> Scene<'_, A> {
         slot::record(self.core, self.cast, &[])?;
         let mut list = RegionList::new();
         let isolation = match self.cast.memory.isolate(self.core.id(), &mut list) {
-            Ok(isolation) => isolation,
-            Err(Failure::NOT_SUPPORTED) => {
+            Ok(isolation) if isolation.generation != 0 => isolation,
+            // Generation 0 is that of a core which was never isolated (pta-api.md 3.3), whatever the list says: START
+            // could not tell it from isolation that was lost.
+            Ok(_) | Err(Failure::NOT_SUPPORTED) => {
                 return match self.core.isolation() {
                     Isolation::InsecureNone => Ok(0),
                     Isolation::Required => {

@@ -340,8 +340,9 @@ fn load_while_running() {
 #[test]
 fn a_platform_whose_isolation_is_not_what_its_file_says() {
     let shared = (Status::IsolationRegionShared, 0x8000_0000, 0x20_0000);
-    let variants: [(Variant, Reason); 5] = [
+    let variants: [(Variant, Reason); 6] = [
         (Variant::UpstreamOnly, (Status::NotIsolated, 0, 0)),
+        (Variant::NeverIsolated, (Status::NotIsolated, 0, 0)),
         (
             Variant::ReachableByLinux,
             (Status::IsolationRegionExposed, 0x0ee0_0000, 7),

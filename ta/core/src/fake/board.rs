@@ -57,6 +57,8 @@ pub enum Variant {
     PrivateInWindow,
     /// The PTA does not list private memory.
     PrivateUnlisted,
+    /// The PTA lists everything as it should, and isolates nothing: its generation stays 0.
+    NeverIsolated,
 }
 
 /// The calls that can be made to fail.
@@ -259,10 +261,10 @@ impl Memory for Board {
             return Err(Failure::NOT_SUPPORTED);
         }
         core.halted()?;
-        if core.generation == 0 {
-            core.generation = 1;
+        if variant != Variant::NeverIsolated {
+            core.generation = core.generation.max(1);
+            core.isolated = true;
         }
-        core.isolated = true;
         let regions = core.list(variant);
         for region in &regions {
             // Entries that do not fit show in the count only, as with a short memref.
