@@ -8,11 +8,8 @@ fn main() {
     println!("cargo::rerun-if-changed=link.ld");
     println!("cargo::rerun-if-env-changed=COREWARDEN_IMAGE_SIZE");
     println!("cargo::rerun-if-env-changed=COREWARDEN_CRASH_MS");
-    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    println!(
-        "cargo::rustc-link-arg-bins=-T{}",
-        here.join("link.ld").display()
-    );
+    // By name alone: cargo remembers this line, and the clone may move.
+    println!("cargo::rustc-link-arg-bins=-Tlink.ld");
     // Segments are aligned by the script; the file needs no more.
     println!("cargo::rustc-link-arg-bins=-zmax-page-size=4096");
     println!("cargo::rustc-link-arg-bins=--build-id=sha1");
