@@ -410,7 +410,11 @@ fn forget_old_runs(runs: &Path) -> Result<()> {
     folders.sort();
     let old = folders.len().saturating_sub(KEPT_RUNS);
     for folder in folders.iter().take(old) {
-        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+        match fs::remove_dir_all(folder) {
+            // A run beside this one may do the same.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.with_context(|| folder.display().to_string())?,
+        }
     }
     Ok(())
 }

@@ -67,9 +67,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             workshop: &workshop,
             board: None,
         };
-        tell(&mut stage).with_context(|| match &stage.board {
-            Some(board) => format!("the consoles are in {}", board.machine.logs().display()),
-            None => "the machine was not up".to_owned(),
+        tell(&mut stage).map_err(|error| match &stage.board {
+            Some(board) => error.context(format!(
+                "the consoles are in {}",
+                board.machine.logs().display()
+            )),
+            None => error,
         })?;
     }
     print(&format!(
