@@ -38,7 +38,11 @@ impl<'a> Workshop<'a> {
     /// # Errors
     /// Where something cannot be had.
     pub fn open(progress: Progress<'a>) -> Result<Self> {
-        let assets = fetch::obtain(&Cache::open()?, &Lock::committed()?, progress)?;
+        let cache = Cache::open()?;
+        for folder in [cache.path(), &workspace()] {
+            testbed::host::fit_for_make(folder)?;
+        }
+        let assets = fetch::obtain(&cache, &Lock::committed()?, progress)?;
         Ok(Self {
             assets,
             workspace: workspace(),

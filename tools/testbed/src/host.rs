@@ -1,5 +1,6 @@
 //! What the host itself must have: cross compiler, make, and the tools that OP-TEE's build calls.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -69,6 +70,21 @@ pub fn install_packages(packages: &[&str], confirm: &dyn Fn(&str) -> bool) -> Re
     Ok(())
 }
 
+/// Refuses a folder that OP-TEE's makefiles would take apart.
+pub fn fit_for_make(folder: &Path) -> Result<()> {
+    let text = folder.as_os_str().as_encoded_bytes();
+    if text
+        .iter()
+        .any(|byte| byte.is_ascii_whitespace() || b":#$%'\"\\`;&|<>()*?".contains(byte))
+    {
+        bail!(
+            "{}: OP-TEE is built by make, which takes no spaces or special characters in paths; move this folder",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
 /// Packages of [`PACKAGES`] that the answer of dpkg-query does not call installed.
 fn absent_in(text: &str) -> Vec<&'static str> {
     let installed = |name: &str| {
@@ -106,6 +122,15 @@ const PACKAGES: [&str; 9] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_that_make_takes_apart_is_refused() {
+        assert!(fit_for_make(Path::new("/home/jörg/cw-1.0_a")).is_ok());
+        for path in ["/home/a b/cw", "/home/a:b", "/home/$x"] {
+            let error = fit_for_make(Path::new(path)).unwrap_err().to_string();
+            assert!(error.starts_with(path), "{error}");
+        }
+    }
 
     #[test]
     fn only_fully_installed_packages_count() {
