@@ -5,7 +5,7 @@
 
 use std::{
     env,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
 };
 
@@ -108,8 +108,18 @@ impl Exclusive {
             .write(true)
             .open(path)
             .with_context(|| format!("cannot open {}", path.display()))?;
-        file.lock()
-            .with_context(|| format!("cannot lock {}", path.display()))?;
+        let locked = match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                eprintln!(
+                    "    waiting for another program, which holds {}",
+                    path.display()
+                );
+                file.lock()
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+            Ok(()) => Ok(()),
+        };
+        locked.with_context(|| format!("cannot lock {}", path.display()))?;
         Ok(Self {
             file,
             scratch: None,
