@@ -38,6 +38,14 @@ pub(crate) fn source(root: &Path, named: &str, reads: impl Fn(&Path)) -> Result<
     Ok(source)
 }
 
+/// How many cores the platform file that is asked for describes.
+pub(crate) fn cores(root: &Path, named: &str) -> Result<usize, String> {
+    let text = fs::read_to_string(root.join(named)).map_err(|error| format!("{named}: {error}"))?;
+    let file: File = toml::from_str(&text).map_err(|error| format!("{named}: {error}"))?;
+    let platform = Platform::try_from(file).map_err(|error| format!("{named}: {error}"))?;
+    Ok(platform.cores().len())
+}
+
 /// A certificate as DER, from a file in PEM or DER.
 fn der_of(named: &str, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     if bytes.first() == Some(&DER_SEQUENCE) {

@@ -30,27 +30,28 @@ fn build() -> Result<(), String> {
         println!("cargo::rustc-cfg=corewarden_test");
     }
     let out = PathBuf::from(variable("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    embed_device(&out)?;
-    link(&out)
+    let cores = embed_device(&out)?;
+    link(&out, cores)
 }
 
-/// Writes `device.rs` for the platform file that is asked for.
-fn embed_device(out: &Path) -> Result<(), String> {
+/// Writes `device.rs` for the platform file that is asked for, and tells how many cores that has.
+fn embed_device(out: &Path) -> Result<usize, String> {
     let named = variable("COREWARDEN_PLATFORM").unwrap_or(DEFAULT_PLATFORM.to_owned());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let source = device::source(&root, &named, |path| {
         println!("cargo::rerun-if-changed={}", path.display());
     })?;
-    write(&out.join("device.rs"), &source)
+    write(&out.join("device.rs"), &source)?;
+    device::cores(&root, &named)
 }
 
 /// OP-TEE's header (ta-api.md 1.1), and the linking of a TA where this is one.
-fn link(out: &Path) -> Result<(), String> {
+fn link(out: &Path, cores: usize) -> Result<(), String> {
     let config = TaConfig::new_default_with_cargo_env(&ta_protocol::TA_UUID.to_string())
         .map_err(|error| format!("the TA's header: {error:?}"))?
         .ta_flags(SINGLE_INSTANCE | MULTI_SESSION | KEEP_ALIVE | DEVICE_ENUM)
         .ta_stack_size(STACK)
-        .ta_data_size(HEAP);
+        .ta_data_size(heap(cores));
     if env::var("CARGO_CFG_TARGET_ARCH").as_deref() != Ok("aarch64") {
         let header = HeaderFileGenerator::new()
             .generate(&config)
@@ -123,9 +124,19 @@ fn variable(name: &str) -> Option<String> {
 const DEFAULT_PLATFORM: &str = "ta/platforms/qemu-virt.toml";
 /// Counted in the TA's code: the deepest call, the judgement of a bundle, takes 32 KiB.
 const STACK: u32 = 0x1_0000;
+/// Bytes of heap for so many cores.
+fn heap(cores: usize) -> u32 {
+    let cores = u32::try_from(cores).unwrap_or(u32::MAX);
+    HEAP.saturating_add(HEAP_PER_CORE.saturating_mul(cores.saturating_sub(HEAP_CORES)))
+}
+
 /// The trailer takes half of it, whatever the image; everything else, 37 KiB at its peak with three cores, fits into
 /// the other half.
 const HEAP: u32 = 0x2_0000;
+/// Cores for which [`HEAP`] suffices.
+const HEAP_CORES: u32 = 3;
+/// What each core beyond them adds: its slot, with its resource table.
+const HEAP_PER_CORE: u32 = 0x3000;
 /// OP-TEE's TA flags (user_ta_header.h).
 const SINGLE_INSTANCE: u32 = 1 << 2;
 const MULTI_SESSION: u32 = 1 << 3;

@@ -93,3 +93,11 @@ fn every_file_that_is_read_is_told_so_that_a_change_builds_anew() {
     let expected = [PLATFORM, "keys/dev-root.pem"].map(|named| root().join(named));
     assert_eq!(read.into_inner(), expected);
 }
+
+#[test]
+fn the_cores_of_a_platform_file_are_counted_for_the_heap() {
+    assert_eq!(device::cores(&root(), PLATFORM), Ok(1));
+    let test = "ta/platforms/qemu-virt-test.toml";
+    assert_eq!(device::cores(&root(), test), Ok(3));
+    assert!(device::cores(&root(), "ta/platforms/missing.toml").is_err());
+}
