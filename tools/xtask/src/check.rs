@@ -100,6 +100,8 @@ fn foreign_clippy() -> Result<()> {
 
 /// Without network: the advisory database is not to be had there.
 fn deny() -> Result<()> {
+    // It judges the dependencies of every platform, also of those that nothing here was built for yet.
+    execute(&mut cargo(["fetch", "--quiet", "--locked"]))?;
     let mut command = Command::new(cargo_deny()?);
     execute(
         command
