@@ -37,7 +37,9 @@ fn build() -> Result<(), String> {
 /// Writes `device.rs` for the platform file that is asked for, and tells how many cores that has.
 fn embed_device(out: &Path) -> Result<usize, String> {
     let named = variable("COREWARDEN_PLATFORM").unwrap_or(DEFAULT_PLATFORM.to_owned());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // As cargo says now, and not as it was when this was compiled: a clone that was moved must not read the old one.
+    let manifest = variable("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?;
+    let root = Path::new(&manifest).join("..");
     let source = device::source(&root, &named, |path| {
         println!("cargo::rerun-if-changed={}", path.display());
     })?;
