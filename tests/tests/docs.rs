@@ -1,6 +1,6 @@
 //! Every command that the documents show is run.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::Path, process::Command};
 
 /// Commands that stand in the documents and are not run by this test, each with its reason.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -37,6 +37,41 @@ fn commands_that_are_not_run_are_exceptions_with_a_reason() {
         .map(|(command, _)| (*command).to_owned())
         .collect();
     assert_eq!(shown, allowed, "the list of exceptions is exact");
+}
+
+#[test]
+fn the_signing_commands_of_the_readme_sign_a_firmware() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a workspace");
+    let readme = fs::read_to_string(workspace.join("README.md")).expect("the README");
+    let (_, behind) = readme.split_once("```sh\n").expect("a block of commands");
+    let (script, _) = behind.split_once("```").expect("its end");
+    // What the first line builds, the run of this test has built.
+    let script = script.replace("cargo build -p firmware-signing\n", "");
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = |name: &str| folder.path().join(name);
+    for name in ["keys", "ta"] {
+        symlink(workspace.join(name), place(name)).expect("a link");
+    }
+    fs::create_dir_all(place("target/debug")).expect("a folder");
+    let program = trycmd::cargo::cargo_bin("corewarden-sign");
+    symlink(program, place("target/debug/corewarden-sign")).expect("a link");
+    let platform = tests::images::platform(&workspace.join("ta/platforms/qemu-virt.toml"));
+    let elf = simulator::firmware(&platform.expect("a platform file")).expect("core 0");
+    fs::write(place("motor.elf"), elf).expect("a file");
+    let output = Command::new("bash")
+        .args(["-euc", &script])
+        .current_dir(folder.path())
+        .output()
+        .expect("bash starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let bundle = fs::read(place("motor.cwfw")).expect("the bundle");
+    assert!(bundle.ends_with(b"CWFW"), "a bundle's last bytes");
 }
 
 fn documents() -> Vec<String> {
