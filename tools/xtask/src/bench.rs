@@ -1,15 +1,10 @@
 //! `cargo xtask bench`: figures, printed beside what they are compared to.
 
-use std::{
-    collections::BTreeSet,
-    env,
-    process::{Command, Stdio},
-    time::Instant,
-};
+use std::{collections::BTreeSet, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::say;
+use crate::run::{cargo, say};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -57,9 +52,8 @@ fn all(figures: &bench::Bench) -> Result<Vec<bench::Row>> {
 /// The whole story, as a user sees it; what it needs has been built by now.
 fn demo() -> Result<bench::Row> {
     let begin = Instant::now();
-    let output = Command::new(env::current_exe()?)
-        .args(["demo", "--yes"])
-        .stdin(Stdio::null())
+    // By cargo: this very program's file may have been built anew while it ran.
+    let output = cargo(["xtask", "demo", "--yes"])
         .output()
         .context("the demo does not start")?;
     let time = begin.elapsed();
