@@ -68,11 +68,11 @@ impl Error {
             | Self::VectorTableReset { .. }
             | Self::VectorTableStack { .. } => 5,
 
-            Self::KeyEncrypted
+            Self::KeyAlgorithm
+            | Self::KeyEncrypted
             | Self::KeyLegacyEncryption
             | Self::KeyMalformed
             | Self::KeyNotOfCertificate { .. }
-            | Self::KeyNotP256
             | Self::KeyNotPrivate
             | Self::KeyPassphraseWrong
             | Self::NoRandomness
@@ -118,15 +118,15 @@ impl Error {
                 "name a function in .text with ENTRY(...) in the linker script"
             }
             Self::File { .. } => return None,
+            Self::KeyAlgorithm => {
+                "make one with `keygen`, or openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
+            }
             Self::KeyEncrypted => "give its public half: openssl pkey -in KEY -pubout",
             Self::KeyExists => "choose another name, or remove it yourself",
             Self::KeyLegacyEncryption => {
                 "convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW"
             }
             Self::KeyNotOfCertificate { .. } => "give the certificate that was issued for this key",
-            Self::KeyNotP256 => {
-                "make one with `keygen`, or openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
-            }
             Self::NameMalformed => "write it as RFC 4514 has it: CN=...,O=...",
             Self::NoTrustAnchor => "give the root certificate with --root",
             Self::NotElf => "give the ELF that the linker wrote, not a .bin or .hex",

@@ -231,6 +231,9 @@ pub enum Error {
         /// The most that are read.
         limit: u64,
     },
+    /// A key of another algorithm or curve.
+    #[error("not a P-256, P-384 or Ed25519 key")]
+    KeyAlgorithm,
     /// Only the public half of a key is needed, and the file with it is encrypted.
     #[error("the key is encrypted")]
     KeyEncrypted,
@@ -255,9 +258,6 @@ pub enum Error {
         /// SHA-256 of the certificate's public key.
         certificate: [u8; 32],
     },
-    /// A key of another algorithm or curve.
-    #[error("not a P-256 key")]
-    KeyNotP256,
     /// A public key or a certificate where a private key is needed.
     #[error("this is the public half; a private key is needed")]
     KeyNotPrivate,

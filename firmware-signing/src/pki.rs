@@ -29,7 +29,7 @@ use x509_cert::time::{Time, Validity};
 pub use certificate_chain::{Kind, Role, Scope};
 
 use crate::Error;
-use crate::key::{Algorithm, Signer, key_id};
+use crate::key::{Signer, key_id};
 
 /// What a certificate says about its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -351,13 +351,13 @@ fn issue(
     let message = builder
         .finalize(&issuer_half)
         .map_err(|_| Error::CertificateNotEncodable)?;
-    let Algorithm::EcdsaP256 = signer.algorithm();
-    let signature = p256::ecdsa::Signature::from_slice(&signer.sign(&message)?)
-        .map_err(|_| Error::SignerFailed)?
-        .to_der();
+    let signature = signer.sign(&message)?;
+    let algorithm = signer.algorithm();
+    algorithm.check(signer.public_key(), &message, &signature)?;
+    let signature = algorithm.signature_in_certificate(&signature)?;
     let parsed = builder
         .assemble(
-            BitString::from_bytes(signature.as_bytes()).map_err(unencodable)?,
+            BitString::from_bytes(&signature).map_err(unencodable)?,
             &issuer_half,
         )
         .map_err(|_| Error::CertificateNotEncodable)?;
@@ -460,9 +460,8 @@ impl p256::ecdsa::signature::Keypair for Shim<'_> {
 
 impl DynSignatureAlgorithmIdentifier for Shim<'_> {
     fn signature_algorithm_identifier(&self) -> spki::Result<AlgorithmIdentifierOwned> {
-        let Algorithm::EcdsaP256 = self.0.algorithm();
         Ok(AlgorithmIdentifierOwned {
-            oid: ECDSA_WITH_SHA256,
+            oid: self.0.algorithm().signature_oid(),
             parameters: None,
         })
     }
@@ -473,5 +472,3 @@ impl EncodePublicKey for ShimKey {
         Ok(der::Document::try_from(self.0.as_slice())?)
     }
 }
-
-const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");

@@ -9,10 +9,9 @@ use certificate_chain::{sha256, sha384};
 use firmware_bundle::write::{Description, Draft, SlotDescription};
 use firmware_bundle::{File, Footer};
 use platform::{Core, Platform};
-use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
 use crate::elf::Image;
-use crate::key::{Algorithm, Signer};
+use crate::key::Signer;
 use crate::pki::{Certificate, Date, order_chain};
 use crate::place::{Placed, place};
 use crate::verify::{Device, Trust};
@@ -175,11 +174,11 @@ fn trailer(
     signer: &dyn Signer,
     chain: &[Certificate],
 ) -> Result<(Vec<u8>, [u8; 48]), Error> {
-    let Algorithm::EcdsaP256 = signer.algorithm();
+    let algorithm = signer.algorithm();
     let certificates: Vec<&[u8]> = chain.iter().map(Certificate::der).collect();
     let slot = SlotDescription {
         number: 0,
-        algorithm: firmware_bundle::Algorithm::EcdsaP256Sha256,
+        algorithm: algorithm.in_bundle(),
         chain: &certificates,
     };
     let draft = Draft::new(elf, description, &[slot], sha256)?;
@@ -187,17 +186,6 @@ fn trailer(
     let message = Draft::message(&digest);
     let signature = signer.sign(&message)?;
     // A signature is believed when it holds, wherever it came from.
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point(signer.public_key())?)
-        .verify(&message, &signature)
-        .map_err(|ring::error::Unspecified| Error::SignerFailed)?;
+    algorithm.check(signer.public_key(), &message, &signature)?;
     Ok((draft.finish(&[&signature])?, digest))
-}
-
-/// The uncompressed point of a SubjectPublicKeyInfo.
-fn point(public_key: &[u8]) -> Result<&[u8], Error> {
-    use der::Decode;
-    x509_cert::spki::SubjectPublicKeyInfoRef::from_der(public_key)
-        .ok()
-        .and_then(|info| info.subject_public_key.as_bytes())
-        .ok_or(Error::KeyNotP256)
 }

@@ -449,6 +449,34 @@ fn the_recipe_of_the_development_keys_makes_them_anew() {
 }
 
 #[test]
+fn keygen_makes_keys_of_each_algorithm() {
+    let desk = Desk::new();
+    for (given, name) in [
+        ("p256", "ecdsa-p256-sha256"),
+        ("ecdsa-p256-sha256", "ecdsa-p256-sha256"),
+        ("p384", "ecdsa-p384-sha384"),
+        ("ecdsa-p384-sha384", "ecdsa-p384-sha384"),
+        ("ed25519", "ed25519"),
+    ] {
+        let out = format!("{given}.key");
+        let (text, _) = desk.expect(
+            0,
+            &[
+                "keygen",
+                "--no-password",
+                "--algorithm",
+                given,
+                "--out",
+                &out,
+            ],
+        );
+        assert!(text.contains(&format!("{name} key")), "{text}");
+    }
+    desk.expect(2, &["keygen", "--algorithm", "rsa", "--out", "rsa.key"]);
+    assert!(!desk.path("rsa.key").exists());
+}
+
+#[test]
 fn keys_are_private_encrypted_and_never_overwritten() {
     let desk = Desk::new();
     desk.expect(

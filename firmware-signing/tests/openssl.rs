@@ -40,79 +40,138 @@ fn read(folder: &Path, name: &str, passphrase: Option<&str>) -> Result<PrivateKe
     })
 }
 
+/// How OpenSSL is asked for a key of each algorithm.
+const GENERATE: [(Algorithm, &str); 3] = [
+    (
+        Algorithm::EcdsaP256,
+        "-algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+    ),
+    (
+        Algorithm::EcdsaP384,
+        "-algorithm EC -pkeyopt ec_paramgen_curve:P-384",
+    ),
+    (Algorithm::Ed25519, "-algorithm ED25519"),
+];
+
 #[test]
 fn keys_as_openssl_writes_them_are_read() {
-    let folder = TempDir::new().expect("a folder");
-    let at = folder.path();
-    good(at, "ecparam -name prime256v1 -genkey -out sec1.pem");
-    good(at, "ecparam -name prime256v1 -genkey -noout -out bare.pem");
-    good(
-        at,
-        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out pkcs8.pem",
-    );
-    good(at, "pkey -in pkcs8.pem -outform DER -out pkcs8.der");
-    good(at, "ec -in sec1.pem -outform DER -out sec1.der");
-    good(
-        at,
-        "pkcs8 -topk8 -in pkcs8.pem -v2 aes-256-cbc -passout pass:abc -out pbkdf2.pem",
-    );
-    good(
-        at,
-        "pkcs8 -topk8 -in pkcs8.pem -scrypt -passout pass:abc -out scrypt.pem",
-    );
-    good(
-        at,
-        "pkcs8 -topk8 -in pkcs8.pem -scrypt -passout pass:abc -outform DER -out scrypt.der",
-    );
-    good(at, "pkey -in pkcs8.pem -pubout -out public.pem");
-
-    let key = read(at, "pkcs8.pem", None).expect("it is read");
-    for name in ["pkcs8.der", "pbkdf2.pem", "scrypt.pem", "scrypt.der"] {
-        let same = read(at, name, Some("abc")).expect(name);
-        assert_eq!(same.public_key(), key.public_key(), "{name}");
+    for (algorithm, how) in GENERATE {
+        let folder = TempDir::new().expect("a folder");
+        let at = folder.path();
+        good(at, &format!("genpkey {how} -out pkcs8.pem"));
+        for command in [
+            "pkey -in pkcs8.pem -outform DER -out pkcs8.der",
+            "pkcs8 -topk8 -in pkcs8.pem -v2 aes-256-cbc -passout pass:abc -out pbkdf2.pem",
+            "pkcs8 -topk8 -in pkcs8.pem -scrypt -passout pass:abc -out scrypt.pem",
+            "pkcs8 -topk8 -in pkcs8.pem -scrypt -passout pass:abc -outform DER -out scrypt.der",
+            "pkey -in pkcs8.pem -pubout -out public.pem",
+            "pkey -in pkcs8.pem -pubout -outform DER -out public.der",
+        ] {
+            good(at, command);
+        }
+        let key = read(at, "pkcs8.pem", None).expect("it is read");
+        assert_eq!(key.algorithm(), algorithm);
+        for name in ["pkcs8.der", "pbkdf2.pem", "scrypt.pem", "scrypt.der"] {
+            let same = read(at, name, Some("abc")).expect(name);
+            assert_eq!(same.public_key(), key.public_key(), "{name}");
+        }
+        for name in ["public.pem", "public.der", "pkcs8.pem"] {
+            let public = fs::read(at.join(name)).expect("there");
+            assert_eq!(
+                read_public(&public),
+                Ok(key.public_key().to_vec()),
+                "{name}"
+            );
+        }
+        assert_eq!(
+            read(at, "scrypt.pem", Some("no")).err(),
+            Some(Error::KeyPassphraseWrong)
+        );
+        assert_eq!(
+            read(at, "scrypt.pem", None).err(),
+            Some(Error::PassphraseNeeded)
+        );
+        let encrypted = |name: &str| {
+            PrivateKey::is_encrypted(&fs::read(at.join(name)).expect("there")).expect("a key")
+        };
+        assert!(encrypted("scrypt.pem") && encrypted("scrypt.der") && encrypted("pbkdf2.pem"));
+        assert!(!encrypted("pkcs8.pem") && !encrypted("pkcs8.der"));
     }
-    let public = fs::read(at.join("public.pem")).expect("there");
-    assert_eq!(read_public(&public), Ok(key.public_key().to_vec()));
-    let sec1 = read(at, "sec1.pem", None).expect("it is read");
-    let der = read(at, "sec1.der", None).expect("it is read");
-    assert_eq!(sec1.public_key(), der.public_key());
-    assert!(read(at, "bare.pem", None).is_ok());
-    assert_eq!(
-        read(at, "scrypt.pem", Some("no")).err(),
-        Some(Error::KeyPassphraseWrong)
-    );
-    assert_eq!(
-        read(at, "scrypt.pem", None).err(),
-        Some(Error::PassphraseNeeded)
-    );
+}
+
+#[test]
+fn sec1_keys_as_openssl_writes_them_are_read() {
+    for (algorithm, curve) in [
+        (Algorithm::EcdsaP256, "prime256v1"),
+        (Algorithm::EcdsaP384, "secp384r1"),
+    ] {
+        let folder = TempDir::new().expect("a folder");
+        let at = folder.path();
+        // With "EC PARAMETERS" in front, without, and as DER.
+        good(
+            at,
+            &format!("ecparam -name {curve} -genkey -out parameters.pem"),
+        );
+        good(at, "ec -in parameters.pem -out bare.pem");
+        good(at, "ec -in parameters.pem -outform DER -out sec1.der");
+        good(
+            at,
+            "ec -in parameters.pem -pubout -outform DER -out public.der",
+        );
+        good(
+            at,
+            "ec -in parameters.pem -pubout -conv_form compressed -out compressed.pem",
+        );
+        let public = fs::read(at.join("public.der")).expect("there");
+        for name in ["parameters.pem", "bare.pem", "sec1.der"] {
+            let key = read(at, name, None).expect(name);
+            assert_eq!(key.algorithm(), algorithm, "{name}");
+            assert_eq!(key.public_key(), public, "{name}");
+        }
+        // One key has one fingerprint, however its point is written.
+        let compressed = fs::read(at.join("compressed.pem")).expect("there");
+        assert_eq!(read_public(&compressed), Ok(public));
+    }
 }
 
 #[test]
 fn keys_that_will_not_do_are_named() {
     let folder = TempDir::new().expect("a folder");
     let at = folder.path();
-    good(
-        at,
-        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out p384.pem",
-    );
-    good(
-        at,
-        "ecparam -name secp384r1 -genkey -noout -out p384-sec1.pem",
-    );
-    good(at, "genpkey -algorithm ED25519 -out ed25519.pem");
-    good(at, "ecparam -name prime256v1 -genkey -noout -out sec1.pem");
-    good(
-        at,
+    for command in [
+        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521 -out p521.pem",
+        "ecparam -name secp256k1 -genkey -noout -out k1-sec1.pem",
+        "ec -in k1-sec1.pem -outform DER -out k1-sec1.der",
+        "pkcs8 -topk8 -nocrypt -in k1-sec1.pem -out k1.pem",
+        "genpkey -algorithm ED448 -out ed448.pem",
+        "genpkey -algorithm X25519 -out x25519.pem",
+        "genrsa -out rsa.pem 2048",
+        "genrsa -traditional -out rsa-old.pem 2048",
+        "ecparam -name prime256v1 -genkey -noout -out sec1.pem",
         "ec -in sec1.pem -aes256 -passout pass:abc -out legacy.pem",
-    );
-    good(at, "pkey -in p384.pem -pubout -out public.pem");
-    for name in ["p384.pem", "p384-sec1.pem", "ed25519.pem"] {
+        "pkey -in sec1.pem -pubout -out public.pem",
+        "pkey -in rsa.pem -pubout -out rsa-public.pem",
+    ] {
+        good(at, command);
+    }
+    for name in [
+        "p521.pem",
+        "k1-sec1.pem",
+        "k1-sec1.der",
+        "k1.pem",
+        "ed448.pem",
+        "x25519.pem",
+        "rsa.pem",
+        "rsa-old.pem",
+    ] {
         assert_eq!(
             read(at, name, None).err(),
-            Some(Error::KeyNotP256),
+            Some(Error::KeyAlgorithm),
             "{name}"
         );
     }
+    let rsa = fs::read(at.join("rsa-public.pem")).expect("there");
+    assert_eq!(read_public(&rsa), Err(Error::KeyAlgorithm));
     assert_eq!(
         read(at, "legacy.pem", None).err(),
         Some(Error::KeyLegacyEncryption)
@@ -125,17 +184,48 @@ fn keys_that_will_not_do_are_named() {
 
 #[test]
 fn openssl_reads_our_keys() {
-    let folder = TempDir::new().expect("a folder");
-    let at = folder.path();
-    let key = PrivateKey::generate(Algorithm::EcdsaP256).expect("a key");
-    let write = |name: &str, text: &str| fs::write(at.join(name), text).expect("written");
-    write("open.pem", &key.to_pem(None).expect("text"));
-    write("shut.pem", &key.to_pem(Some("abc")).expect("text"));
-    write("public.pem", &key.public_pem().expect("text"));
-    let open = good(at, "pkey -in open.pem -pubout");
-    assert_eq!(open, good(at, "pkey -in shut.pem -passin pass:abc -pubout"));
-    assert_eq!(open, good(at, "pkey -pubin -in public.pem -pubout"));
-    assert!(!openssl(at, "pkey -in shut.pem -passin pass:no -pubout").0);
+    for algorithm in Algorithm::ALL {
+        let folder = TempDir::new().expect("a folder");
+        let at = folder.path();
+        let key = PrivateKey::generate(algorithm).expect("a key");
+        let write = |name: &str, text: &str| fs::write(at.join(name), text).expect("written");
+        write("open.pem", &key.to_pem(None).expect("text"));
+        write("shut.pem", &key.to_pem(Some("abc")).expect("text"));
+        write("public.pem", &key.public_pem().expect("text"));
+        let open = good(at, "pkey -in open.pem -pubout");
+        assert_eq!(open, good(at, "pkey -in shut.pem -passin pass:abc -pubout"));
+        assert_eq!(open, good(at, "pkey -pubin -in public.pem -pubout"));
+        assert!(!openssl(at, "pkey -in shut.pem -passin pass:no -pubout").0);
+        let again = read(at, "shut.pem", Some("abc")).expect("it is read");
+        assert_eq!(again.public_key(), key.public_key());
+    }
+}
+
+#[test]
+fn openssl_verifies_our_signatures_of_each_algorithm() {
+    for algorithm in Algorithm::ALL {
+        let folder = TempDir::new().expect("a folder");
+        let at = folder.path();
+        let key = PrivateKey::generate(algorithm).expect("a key");
+        let signature = key.sign(b"a message").expect("signed");
+        let signature = algorithm
+            .signature_in_certificate(&signature)
+            .expect("a signature");
+        fs::write(at.join("message"), b"a message").expect("written");
+        fs::write(at.join("other"), b"another").expect("written");
+        fs::write(at.join("signature"), signature).expect("written");
+        fs::write(at.join("public.pem"), key.public_pem().expect("text")).expect("written");
+        let (verify, of) = match algorithm {
+            Algorithm::EcdsaP256 => ("dgst -sha256 -verify public.pem -signature signature", ""),
+            Algorithm::EcdsaP384 => ("dgst -sha384 -verify public.pem -signature signature", ""),
+            Algorithm::Ed25519 => (
+                "pkeyutl -verify -rawin -pubin -inkey public.pem -sigfile signature",
+                "-in ",
+            ),
+        };
+        good(at, &format!("{verify} {of}message"));
+        assert!(!openssl(at, &format!("{verify} {of}other")).0);
+    }
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::Error;
+use crate::key::Algorithm;
 use crate::pki::Date;
 
 /// Sign firmware for coprocessors, and judge signed firmware as a device does.
@@ -62,6 +64,9 @@ pub(super) struct Keygen {
     /// File for the private key: PKCS#8 PEM, mode 0600, never overwritten
     #[arg(long)]
     pub(super) out: PathBuf,
+    /// For which signatures
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) algorithm: Algorithm,
     /// File for the public half as PEM
     #[arg(long)]
     pub(super) public_out: Option<PathBuf>,
@@ -286,6 +291,21 @@ pub(super) struct Verify {
     /// Judge the certificates' dates at this moment instead of now
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(super) at: Option<Date>,
+}
+
+impl ValueEnum for Algorithm {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let value = PossibleValue::new(self.name());
+        Some(match self {
+            Self::EcdsaP256 => value.alias("p256"),
+            Self::EcdsaP384 => value.alias("p384"),
+            Self::Ed25519 => value,
+        })
+    }
 }
 
 fn date(text: &str) -> Result<Date, Error> {

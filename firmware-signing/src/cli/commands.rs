@@ -11,7 +11,7 @@ use super::report::{
     CertificateReport, Certificates, Inspection, Keygen, Report, Sign, Verification,
 };
 use crate::files::{self, Kind as FileKind};
-use crate::key::{Algorithm, PrivateKey, Signer, key_id, read_public};
+use crate::key::{PrivateKey, Signer, key_id, read_public};
 use crate::pki::{self, Certificate, Date, Kind, Role, Scope, Subject};
 use crate::sign::unknown;
 use crate::verify::{Device, Trust};
@@ -53,7 +53,7 @@ pub(super) fn keygen(arguments: &args::Keygen) -> Result<Report, Failure> {
         true => None,
         false => Some(passphrase::new(&arguments.passphrase, path)?),
     };
-    let key = PrivateKey::generate(Algorithm::default())?;
+    let key = PrivateKey::generate(arguments.algorithm)?;
     let pem = key.to_pem(passphrase.as_ref().map(|text| text.as_str()))?;
     files::write(path, FileKind::Key, &[pem.as_bytes()])?;
     if let Some(public) = &arguments.public_out {
