@@ -1,7 +1,7 @@
 //! What crosses the world boundary: one status and two numbers.
 
 use certificate_chain::Error as Chain;
-use firmware_bundle::Error as Bundle;
+use firmware_bundle::{Error as Bundle, SbomDigest};
 use ta_protocol::Status;
 
 use crate::Refusal;
@@ -98,6 +98,10 @@ fn bundle(error: &Bundle) -> (Status, u64, u64) {
         Bundle::PartShort { part, .. } => trailer(part.number().into()),
         Bundle::PartSize { size, .. } => footer(size.into()),
         Bundle::PartTail { part, .. } => trailer(part.number().into()),
+        Bundle::SbomAlgorithm { id } => manifest(id.into()),
+        Bundle::SbomCritical => manifest(SbomDigest::KIND.into()),
+        Bundle::SbomLength { length } => manifest(length.into()),
+        Bundle::SbomReserved => manifest(SbomDigest::KIND.into()),
         Bundle::SegmentCount { count } => manifest(count.into()),
         Bundle::SegmentFlags { segment, .. } => manifest(segment.into()),
         Bundle::SegmentOrder { segment } => manifest(segment.into()),

@@ -4,7 +4,7 @@ mod support;
 
 use admission::{Device, Refusal, admit};
 use certificate_chain::{Checker, Error, Kind, Role, Root, SCOPE, Scope};
-use firmware_bundle::{Access, Segment};
+use firmware_bundle::{Access, SbomDigest, Segment};
 
 use support::pki::{Key, Pki, ROOT, extension, root_template};
 use support::{CLASS, Image, judge, pki, platform, present};
@@ -403,4 +403,16 @@ fn files_that_are_no_bundles_are_named_for_what_they_are() {
         Bundle::SignRprocFw
     );
     assert_eq!(refused(&[7; 100]), Bundle::NoFooter { length: 100 });
+}
+
+#[test]
+fn a_bundle_with_an_sbom_digest_is_admitted() {
+    // bundle-format.md 9.6
+    for digest in [SbomDigest::Sha256(&[1; 32]), SbomDigest::Sha384(&[2; 48])] {
+        let sbom = (SbomDigest::KIND, digest.to_value());
+        assert_eq!(
+            changed(|image| image.extensions.insert(0, sbom.clone())),
+            Ok(())
+        );
+    }
 }

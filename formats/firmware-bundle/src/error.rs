@@ -266,6 +266,24 @@ pub enum Error {
         /// How many.
         excess: u64,
     },
+    /// bundle-format.md 9.6
+    #[error("the SBOM digest has hash {id}, neither SHA-256 (1) nor SHA-384 (2)")]
+    SbomAlgorithm {
+        /// As the manifest says.
+        id: u16,
+    },
+    /// bundle-format.md 9.7
+    #[error("the extension \"SBOM digest\" is marked critical")]
+    SbomCritical,
+    /// bundle-format.md 9.6
+    #[error("the SBOM digest takes {length} bytes, which its hash does not")]
+    SbomLength {
+        /// Bytes of the extension's value.
+        length: u32,
+    },
+    /// bundle-format.md 9.6
+    #[error("reserved bytes of the SBOM digest are not zero")]
+    SbomReserved,
     /// bundle-format.md 7.1
     #[error("{count} segments, not 1 to 32")]
     SegmentCount {
@@ -459,6 +477,8 @@ impl Error {
             Error::ExtensionFlags { .. } | Error::ExtensionReserved { .. } => 903,
             Error::ExtensionUnknown { .. } => 904,
             Error::ExtensionNotSupported { .. } => 905,
+            Error::SbomAlgorithm { .. } | Error::SbomLength { .. } | Error::SbomReserved => 906,
+            Error::SbomCritical => 907,
         }
     }
 }

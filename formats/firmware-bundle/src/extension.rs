@@ -1,4 +1,6 @@
-//! Extensions: what later versions of the format will add, and what is refused until then.
+//! Extensions: the SBOM digest, what later versions of the format will add, and what is refused until then.
+
+use zerocopy::FromBytes;
 
 use crate::raw;
 use crate::trailer::PartReader;
@@ -25,8 +27,6 @@ pub enum Reserved {
     FurtherImages,
     /// 9
     DebugUnlock,
-    /// 10
-    SbomDigest,
 }
 
 impl Reserved {
@@ -43,7 +43,6 @@ impl Reserved {
             7 => Some(Reserved::TrustUpdate),
             8 => Some(Reserved::FurtherImages),
             9 => Some(Reserved::DebugUnlock),
-            10 => Some(Reserved::SbomDigest),
             _ => None,
         }
     }
@@ -61,7 +60,6 @@ impl Reserved {
             Reserved::TrustUpdate => 7,
             Reserved::FurtherImages => 8,
             Reserved::DebugUnlock => 9,
-            Reserved::SbomDigest => 10,
         }
     }
 }
@@ -77,13 +75,62 @@ impl core::fmt::Display for Reserved {
             Reserved::FurtherImages => "further images",
             Reserved::HealthPolicy => "health policy",
             Reserved::Requires => "requires",
-            Reserved::SbomDigest => "SBOM digest",
             Reserved::TrustUpdate => "trust update",
         })
     }
 }
 
-/// An extension which version 1 carries but does not understand, so it is not critical (bundle-format.md 9).
+/// The digest of the image's software bill of materials, a file which travels on its own (bundle-format.md 9.6).
+///
+/// No device acts upon it: it ties the file that an auditor holds to what was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SbomDigest<'a> {
+    /// 1
+    Sha256(&'a [u8; 32]),
+    /// 2
+    Sha384(&'a [u8; 48]),
+}
+
+impl<'a> SbomDigest<'a> {
+    /// The extension's type.
+    pub const KIND: u32 = 10;
+
+    /// The number of its hash.
+    #[must_use]
+    pub fn id(self) -> u16 {
+        match self {
+            SbomDigest::Sha256(_) => 1,
+            SbomDigest::Sha384(_) => 2,
+        }
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            SbomDigest::Sha256(digest) => digest,
+            SbomDigest::Sha384(digest) => digest,
+        }
+    }
+
+    /// bundle-format.md 9.6
+    pub(crate) fn parse(value: &'a [u8]) -> Result<SbomDigest<'a>, Error> {
+        let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+        let wrong = Error::SbomLength { length };
+        let (head, digest) = raw::SbomHead::read_from_prefix(value).map_err(|_| wrong)?;
+        if head.reserved.iter().any(|byte| *byte != 0) {
+            return Err(Error::SbomReserved);
+        }
+        match head.algorithm.get() {
+            1 => digest.try_into().map(SbomDigest::Sha256),
+            2 => digest.try_into().map(SbomDigest::Sha384),
+            id => return Err(Error::SbomAlgorithm { id }),
+        }
+        .map_err(|_| wrong)
+    }
+}
+
+/// An extension which is not critical: the SBOM digest, or one that version 1 carries but does not understand (bundle-format.md 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extension<'a> {
     /// Its type.
@@ -129,10 +176,19 @@ pub(crate) fn one<'a>(reader: &mut PartReader<'a>) -> Result<(u32, &'a [u8]), Er
     if let Some(kind) = Reserved::from_kind(kind) {
         return Err(Error::ExtensionNotSupported { kind }); // bundle-format.md 9.5
     }
-    if flags & CRITICAL != 0 {
-        return Err(Error::ExtensionUnknown { kind }); // bundle-format.md 9.4
+    let critical = flags & CRITICAL != 0;
+    if kind != SbomDigest::KIND {
+        if critical {
+            return Err(Error::ExtensionUnknown { kind }); // bundle-format.md 9.4
+        }
+        return Ok((kind, reader.padded(head.length.get())?));
     }
-    Ok((kind, reader.padded(head.length.get())?))
+    if critical {
+        return Err(Error::SbomCritical); // bundle-format.md 9.7
+    }
+    let value = reader.padded(head.length.get())?;
+    SbomDigest::parse(value)?;
+    Ok((kind, value))
 }
 
 pub(crate) const CRITICAL: u32 = 1;

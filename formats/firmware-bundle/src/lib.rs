@@ -31,7 +31,7 @@ mod trailer;
 pub mod write;
 
 pub use error::{Error, Part};
-pub use extension::{Extension, Reserved};
+pub use extension::{Extension, Reserved, SbomDigest};
 pub use footer::{File, Footer};
 pub use manifest::Manifest;
 pub use plan::{Gaps, Plan, Step};

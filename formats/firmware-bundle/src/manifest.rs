@@ -4,8 +4,8 @@ use zerocopy::FromBytes;
 
 use crate::trailer::{PartReader, zero};
 use crate::{
-    Error, Extension, MAX_BUILD_ID, MAX_CORES, MAX_DISPLAY_VERSION, MAX_TABLE, Part, Segment,
-    extension, raw, segment,
+    Error, Extension, MAX_BUILD_ID, MAX_CORES, MAX_DISPLAY_VERSION, MAX_TABLE, Part, SbomDigest,
+    Segment, extension, raw, segment,
 };
 
 /// Holding a `Manifest` tells you that it obeys bundle-format.md 5 to 9: segments sorted and disjoint in memory and in the
@@ -148,7 +148,15 @@ impl<'a> Manifest<'a> {
         self.table
     }
 
-    /// Extensions by ascending type. None of them is critical: version 1 knows no type yet.
+    /// The digest of the software bill of materials, where the signer gave one.
+    #[must_use]
+    pub fn sbom(&self) -> Option<SbomDigest<'a>> {
+        let mut extensions = self.extensions();
+        let value = extensions.find(|one| one.kind == SbomDigest::KIND)?.value;
+        SbomDigest::parse(value).ok()
+    }
+
+    /// Extensions by ascending type. None of them is critical: the one type that version 1 knows, the SBOM digest, is not.
     pub fn extensions(&self) -> impl Iterator<Item = Extension<'a>> + use<'a> {
         let mut reader = PartReader::new(Part::Manifest, self.extensions);
         core::iter::from_fn(move || {

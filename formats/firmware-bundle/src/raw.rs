@@ -121,6 +121,16 @@ pub(crate) struct ExtensionHead {
     pub(crate) reserved: U32,
 }
 
+/// bundle-format.md 9.6: the value of the SBOM extension, followed by the digest.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct SbomHead {
+    /// 0: 1 SHA-256, 2 SHA-384.
+    pub(crate) algorithm: U16,
+    /// 2: zero.
+    pub(crate) reserved: [u8; 14],
+}
+
 const _: () = {
     assert!(size_of::<Footer>() == 64);
     assert!(size_of::<CertificatesHead>() == 16);
@@ -128,4 +138,5 @@ const _: () = {
     assert!(size_of::<ManifestHead>() == 192);
     assert!(size_of::<Segment>() == 48);
     assert!(size_of::<ExtensionHead>() == 16);
+    assert!(size_of::<SbomHead>() == 16);
 };

@@ -12,7 +12,9 @@ use crate::extension::CRITICAL;
 use crate::footer::{MAGIC, VERSION, padding_after};
 use crate::manifest::{self, HAS_VECTOR_TABLE};
 use crate::trailer::message;
-use crate::{Algorithm, CHUNK, Error, Extension, File, MESSAGE_SIZE, Part, Segment, Trailer, raw};
+use crate::{
+    Algorithm, CHUNK, Error, Extension, File, MESSAGE_SIZE, Part, SbomDigest, Segment, Trailer, raw,
+};
 
 /// What the manifest will say.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,20 @@ pub struct Description<'a> {
     pub resource_table: Option<(u64, &'a [u8])>,
     /// Extensions by ascending type.
     pub extensions: &'a [Extension<'a>],
+}
+
+impl SbomDigest<'_> {
+    /// The value of an extension of type [`SbomDigest::KIND`].
+    #[must_use]
+    pub fn to_value(self) -> Vec<u8> {
+        let head = raw::SbomHead {
+            algorithm: self.id().into(),
+            reserved: [0; 14],
+        };
+        let mut value = Vec::from(head.as_bytes());
+        value.extend(self.bytes());
+        value
+    }
 }
 
 /// Who will sign.

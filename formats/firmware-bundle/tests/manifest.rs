@@ -4,7 +4,7 @@ mod support;
 
 use std::ops::Range;
 
-use firmware_bundle::{Error, Part, Reserved};
+use firmware_bundle::{Error, Part, Reserved, SbomDigest};
 
 use support::{
     CORES, DIGESTS, EXTENSION, Parts, SEGMENT, SEGMENTS, TABLE, pad, put, read, with_manifest,
@@ -581,7 +581,6 @@ fn reserved_extensions_are_refused_by_name_whether_critical_or_not() {
         "trust update",
         "further images",
         "debug unlock",
-        "SBOM digest",
     ];
     for (index, name) in (1u32..).zip(names) {
         let kind = Reserved::from_kind(index).unwrap();
@@ -601,7 +600,80 @@ fn reserved_extensions_are_refused_by_name_whether_critical_or_not() {
         }
     }
     assert_eq!(Reserved::from_kind(0), None);
-    assert_eq!(Reserved::from_kind(11), None);
+    assert_eq!(Reserved::from_kind(10), None);
+}
+
+/// The golden bundle with an SBOM digest for its one extension.
+fn with_sbom(flags: u32, value: &[u8]) -> Vec<u8> {
+    let parts = Parts::manifest(|manifest| {
+        manifest.truncate(EXTENSION);
+        manifest.extend(SbomDigest::KIND.to_le_bytes());
+        manifest.extend(flags.to_le_bytes());
+        manifest.extend((value.len() as u32).to_le_bytes());
+        manifest.extend([0; 4]);
+        manifest.extend(value);
+        pad(manifest);
+    });
+    parts.file()
+}
+
+#[test]
+fn an_sbom_digest_is_read_as_it_was_written() {
+    // bundle-format.md 9.6
+    let (short, long) = ([0x5b; 32], [0xb5; 48]);
+    let head = |id: u8| {
+        let mut head = vec![id];
+        head.resize(16, 0);
+        head
+    };
+    for (digest, value) in [
+        (SbomDigest::Sha256(&short), [head(1), short.into()].concat()),
+        (SbomDigest::Sha384(&long), [head(2), long.into()].concat()),
+    ] {
+        assert_eq!(digest.to_value(), value);
+        let file = with_sbom(0, &value);
+        let found = with_manifest(&file, |manifest| {
+            let extension = manifest.extensions().next().unwrap();
+            assert_eq!(extension.kind, SbomDigest::KIND);
+            assert_eq!(extension.value, value);
+            assert_eq!(manifest.sbom(), Some(digest));
+        });
+        assert_eq!(found, Ok(()));
+        // bundle-format.md 9.7
+        assert_eq!(read(&with_sbom(1, &value)), Err(Error::SbomCritical));
+    }
+    let none = with_manifest(&Parts::golden().file(), |manifest| {
+        manifest.sbom().is_some()
+    });
+    assert_eq!(none, Ok(false));
+}
+
+#[test]
+fn an_sbom_digest_of_another_form_is_refused() {
+    // bundle-format.md 9.6
+    let digest = SbomDigest::Sha256(&[7; 32]).to_value();
+    let with = |at: usize, byte: u8| {
+        let mut value = digest.clone();
+        value[at] = byte;
+        read(&with_sbom(0, &value))
+    };
+    assert_eq!(with(0, 1), Ok(()));
+    for id in [0, 3, 0xff] {
+        assert_eq!(with(0, id), Err(Error::SbomAlgorithm { id: id.into() }));
+    }
+    assert_eq!(with(1, 1), Err(Error::SbomAlgorithm { id: 0x101 }));
+    assert_eq!(with(0, 2), Err(Error::SbomLength { length: 48 }));
+    for at in 2..16 {
+        assert_eq!(with(at, 1), Err(Error::SbomReserved));
+    }
+    for length in (0..48).chain([49, 64]) {
+        let mut value = digest.clone();
+        value.resize(length, 0);
+        let refused = Error::SbomLength {
+            length: length as u32,
+        };
+        assert_eq!(read(&with_sbom(0, &value)), Err(refused));
+    }
 }
 
 #[test]

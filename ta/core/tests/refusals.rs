@@ -2,6 +2,7 @@
 
 mod support;
 
+use firmware_bundle::SbomDigest;
 use support::bundle::{CLASS, parts, segment, table};
 use support::{Bed, CORE, Pki, Reason, Spec};
 use ta_core::fake::{Board, Source, Variant};
@@ -199,6 +200,28 @@ fn an_unknown_critical_extension() {
     let head = |flags: u32| [0x7777_u32.to_le_bytes(), flags.to_le_bytes()].concat();
     let mutant = pki.mutant(&file, &head(0), &head(1));
     assert_refused(&pki, &mutant, (Status::ExtensionUnknown, 0x7777, 0));
+}
+
+#[test]
+fn an_sbom_digest_of_another_form_is_refused_by_its_rule() {
+    let pki = Pki::development();
+    let sbom = SbomDigest::Sha384(&[0x5b; 48]).to_value();
+    let with_sbom = Spec {
+        extensions: vec![(SbomDigest::KIND, false, sbom.clone())],
+        ..Spec::small()
+    };
+    let file = pki.bundle(&with_sbom);
+    let mut bed = Bed::with(support::platform(), pki.clone());
+    let session = bed.open();
+    assert_eq!(bed.load(session, &file), 0, "bundle-format.md 9.6");
+
+    let head = |flags: u32| [10_u32.to_le_bytes(), flags.to_le_bytes()].concat();
+    let critical = pki.mutant(&file, &head(0), &head(1));
+    assert_refused(&pki, &critical, (Status::ManifestMalformed, 907, 10));
+    let mut other = sbom.clone();
+    other[0] = 3;
+    let unknown = pki.mutant(&file, &sbom, &other);
+    assert_refused(&pki, &unknown, (Status::ManifestMalformed, 906, 3));
 }
 
 #[test]

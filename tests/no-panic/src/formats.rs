@@ -177,6 +177,7 @@ fn walk(manifest: &Manifest<'_>) {
         manifest.display_version(),
         manifest.build_id(),
         manifest.resource_table(),
+        manifest.sbom(),
     ));
 }
 
