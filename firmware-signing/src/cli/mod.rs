@@ -1,20 +1,54 @@
 //! The command line: arguments in, one value out, printed in one place.
 
-mod args;
-mod commands;
+mod certificates;
+mod completions;
+mod inputs;
+mod inspect;
+mod keygen;
+mod options;
 mod passphrase;
+mod pki;
 mod report;
+mod sign;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use args::{Arguments, Command, PkiCommand};
 use report::Report;
 
 use crate::Failure;
+
+/// Sign firmware for coprocessors, and judge signed firmware as a device does.
+#[derive(Debug, Parser)]
+#[command(name = "corewarden-sign", version, after_help = AFTER_HELP)]
+struct Arguments {
+    /// Print JSON with a schema name and version
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a completion script
+    Completions(completions::Completions),
+    /// Show what a file is and says of itself; judges no signature
+    Inspect(inspect::Inspect),
+    /// Make a private key
+    Keygen(keygen::Keygen),
+    /// Make and show certificates
+    #[command(subcommand)]
+    Pki(pki::Pki),
+    /// Sign an ELF: NAME.elf becomes NAME.cwfw
+    Sign(sign::Sign),
+    /// Judge a bundle by a root certificate, and as a device's core would
+    Verify(verify::Verify),
+}
 
 /// Runs the command line `arguments`, the program's name first: data to standard output, talk to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -27,13 +61,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let json = arguments.json;
-    match run(arguments) {
-        Ok(report) => print(&report.text(json), 0),
+    match run(&arguments) {
+        Ok(report) => print(&report.text(arguments.json), 0),
         Err(failure) => {
             eprintln!("corewarden-sign: {failure}");
             let code = failure.error.exit_code();
-            if json {
+            if arguments.json {
                 return print(&Report::failure(&failure).text(true), code);
             }
             ExitCode::from(code)
@@ -41,16 +74,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<Report, Failure> {
-    match arguments.command {
-        Command::Completions { shell } => Ok(commands::completions(shell)),
-        Command::Inspect(inspect) => commands::inspect(&inspect),
-        Command::Keygen(keygen) => commands::keygen(&keygen),
-        Command::Pki(PkiCommand::Init(init)) => commands::pki_init(&init),
-        Command::Pki(PkiCommand::Issue(issue)) => commands::pki_issue(&issue),
-        Command::Pki(PkiCommand::Show { certificate }) => commands::pki_show(&certificate),
-        Command::Sign(sign) => commands::sign(&sign),
-        Command::Verify(verify) => commands::verify(&verify),
+fn run(arguments: &Arguments) -> Result<Report, Failure> {
+    match &arguments.command {
+        Command::Completions(completions) => Ok(completions::run(completions)),
+        Command::Inspect(inspect) => inspect::run(inspect),
+        Command::Keygen(keygen) => keygen::run(keygen),
+        Command::Pki(pki) => pki::run(pki),
+        Command::Sign(sign) => sign::run(sign),
+        Command::Verify(verify) => verify::run(verify),
     }
 }
 
@@ -66,3 +97,20 @@ fn print(text: &str, code: u8) -> ExitCode {
         }
     }
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  corewarden-sign keygen --out signer.key --public-out signer.pub
+  corewarden-sign sign motor.elf --platform board.toml --core m4 --key signer.key \\
+      --cert signer.pem --cert product-ca.pem --root root.pem --security-version 3
+  corewarden-sign verify motor.cwfw --root root.pem --platform board.toml --core m4
+
+Exit codes:
+  0  done
+  2  usage: an option is missing or wrong
+  3  the input is malformed or cut off
+  4  a signature or digest is wrong
+  5  refused by the chain, the platform or the device's policy
+  6  the key or its passphrase does not do
+  7  the file system said no
+  8  already signed, or something would be overwritten";

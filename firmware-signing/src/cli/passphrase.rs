@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::args::Passphrase;
+use super::options::Passphrase;
 use crate::{Error, Failure, files};
 
 /// The passphrase of an existing key: from where the user said, else from the terminal, if there is one.

@@ -4,13 +4,17 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-use super::list;
+use super::report::{Schema, list};
 use crate::pki::{Certificate, Kind, Role, Scope};
 use crate::{hex, uuid};
 
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Certificates {
-    pub(in crate::cli) certificates: Vec<CertificateReport>,
+pub(super) struct Certificates {
+    pub(super) certificates: Vec<CertificateReport>,
+}
+
+impl Schema for Certificates {
+    const NAME: &'static str = "corewarden-sign/certificates";
 }
 
 impl Display for Certificates {
@@ -20,7 +24,7 @@ impl Display for Certificates {
 }
 
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct CertificateReport {
+pub(super) struct CertificateReport {
     file: Option<String>,
     kind: &'static str,
     subject: String,
@@ -35,7 +39,7 @@ pub(in crate::cli) struct CertificateReport {
 }
 
 impl CertificateReport {
-    pub(in crate::cli) fn new(certificate: &Certificate, file: Option<String>) -> Self {
+    pub(super) fn new(certificate: &Certificate, file: Option<String>) -> Self {
         let profile = certificate.profile();
         Self {
             file,

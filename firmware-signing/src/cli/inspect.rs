@@ -1,16 +1,32 @@
-//! What a file is and says of itself.
+//! `inspect`: what a file is and says of itself.
 
 use std::fmt::{self, Display};
+use std::path::PathBuf;
 
+use clap::Args;
 use serde::Serialize;
 
 use super::certificates::CertificateReport;
-use super::list;
-use crate::inspect::{Bundle, Found};
-use crate::{elf, hex, uuid};
+use super::inputs::{MAX_INPUT, name};
+use super::report::{Report, Schema, list};
+use crate::inspect::{self as inspection, Bundle, Found};
+use crate::{Failure, elf, files, hex, uuid};
+
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    /// A bundle, an ELF, or what sign_rproc_fw made
+    file: PathBuf,
+}
+
+pub(super) fn run(arguments: &Inspect) -> Result<Report, Failure> {
+    let path = &arguments.file;
+    let bytes = files::read(path, MAX_INPUT)?;
+    let found = inspection::inspect(&bytes).map_err(Failure::at(path))?;
+    Ok(Report::of(Inspection::new(name(path), &found)))
+}
 
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct Inspection {
+struct Inspection {
     file: String,
     /// "bundle", "elf" or "sign-rproc-fw-v1".
     kind: &'static str,
@@ -25,7 +41,7 @@ pub(in crate::cli) struct Inspection {
 }
 
 impl Inspection {
-    pub(in crate::cli) fn new(file: String, found: &Found<'_>) -> Self {
+    fn new(file: String, found: &Found<'_>) -> Self {
         let mut report = Self {
             file,
             kind: "bundle",
@@ -52,6 +68,10 @@ impl Inspection {
         }
         report
     }
+}
+
+impl Schema for Inspection {
+    const NAME: &'static str = "corewarden-sign/inspect";
 }
 
 impl Display for Inspection {

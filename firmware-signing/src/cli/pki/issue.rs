@@ -1,0 +1,100 @@
+//! `pki issue`: a product CA's or a signer's certificate.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{RoleName, Subject, check_certificate_output, subject, write_certificate};
+use crate::cli::inputs::{MAX_TEXT, only, private_key};
+use crate::cli::options::{Passphrase, uuid};
+use crate::cli::report::Report;
+use crate::files;
+use crate::key::{Signer, read_public};
+use crate::pki::{self, Kind, Role, Scope};
+use crate::{Error, Failure};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Issue {
+    /// What the certificate is for
+    #[arg(long, value_enum)]
+    kind: KindName,
+    /// The key it is for: its public half, or the unencrypted private key
+    #[arg(long)]
+    key: PathBuf,
+    /// The issuer's certificate
+    #[arg(long, value_name = "CERTIFICATE")]
+    issuer: PathBuf,
+    /// The issuer's private key
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "COREWARDEN_ISSUER_KEY",
+        hide_env_values = true
+    )]
+    issuer_key: PathBuf,
+    #[command(flatten)]
+    subject: Subject,
+    /// A core it may sign for (repeat for more)
+    #[arg(long = "core", value_name = "ID", required = true)]
+    cores: Vec<u32>,
+    /// A device class it may sign for (repeat for more)
+    #[arg(long = "device-class", value_name = "UUID", required = true, value_parser = uuid)]
+    device_classes: Vec<[u8; 16]>,
+    /// The highest security version it may sign
+    #[arg(
+        long,
+        value_name = "VERSION",
+        long_help = "The highest security version it may sign.\n\nThere is no default: devices remember the highest version they ran, so a \
+                     stolen key without a ceiling could sign the highest number there is, and no later firmware would ever be accepted again."
+    )]
+    max_version: u32,
+    /// Generation of the signer, which a trust update can retire
+    #[arg(long, default_value_t = 1)]
+    generation: u32,
+    /// For which kind of device
+    #[arg(long, value_enum, default_value_t = RoleName::Development)]
+    role: RoleName,
+    #[command(flatten)]
+    passphrase: Passphrase,
+}
+
+pub(super) fn run(arguments: &Issue) -> Result<Report, Failure> {
+    let inputs = [&*arguments.key, &*arguments.issuer, &*arguments.issuer_key];
+    check_certificate_output(&arguments.subject, &inputs)?;
+    let public_key = read_public(&files::read_secret(&arguments.key, MAX_TEXT)?)
+        .map_err(Failure::at(&arguments.key))?;
+    let issuer = only(&arguments.issuer)?;
+    let issuer_key = private_key(&arguments.issuer_key, &arguments.passphrase)?;
+    let role = match arguments.role {
+        RoleName::Development => Role::Development,
+        RoleName::Release => Role::Release,
+    };
+    let (kind, days) = match arguments.kind {
+        KindName::Leaf => (Kind::Leaf, 2 * 365),
+        KindName::ProductCa => (Kind::ProductCa, 10 * 365),
+    };
+    let (mut cores, mut classes) = (arguments.cores.clone(), arguments.device_classes.clone());
+    cores.sort_unstable();
+    cores.dedup();
+    classes.sort_unstable();
+    classes.dedup();
+    let (ceiling, generation) = (arguments.max_version, arguments.generation);
+    let scope = Scope::new(kind, &cores, &classes, ceiling, generation, role);
+    let scope = scope.map_err(Error::from)?;
+    let subject = subject(&arguments.subject, Some(days))?;
+    let above = (&issuer, &issuer_key as &dyn Signer);
+    let certificate = match arguments.kind {
+        KindName::Leaf => pki::issue_leaf(&subject, &public_key, &scope, above),
+        KindName::ProductCa => pki::issue_product_ca(&subject, &public_key, &scope, above),
+    };
+    write_certificate(
+        &certificate.map_err(Failure::at(&arguments.issuer))?,
+        &arguments.subject,
+    )
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KindName {
+    Leaf,
+    ProductCa,
+}

@@ -1,0 +1,107 @@
+//! What commands answer, as text for people and as JSON for programs.
+
+use std::fmt::{self, Display, Write};
+
+use serde::Serialize;
+
+use crate::Failure;
+
+/// The answer of a command.
+pub(super) enum Report {
+    /// What becomes text or JSON.
+    Answer(Box<dyn Answer>),
+    /// A script or page, the same for everybody.
+    Text(String),
+}
+
+/// The name of the schema which a verb's JSON follows.
+pub(super) trait Schema {
+    /// `corewarden-sign/VERB`.
+    const NAME: &'static str;
+}
+
+impl Report {
+    /// The answer of a verb.
+    pub(super) fn of(answer: impl Schema + Serialize + Display + 'static) -> Self {
+        Self::Answer(Box::new(answer))
+    }
+
+    /// What failed, for programs; people read standard error.
+    pub(super) fn failure(failure: &Failure) -> Self {
+        Self::of(FailureReport {
+            code: failure.error.exit_code(),
+            error: failure.error.to_string(),
+            detail: failure.detail().map(str::to_owned),
+            file: failure.path().map(|path| path.display().to_string()),
+            advice: failure.error.advice(),
+        })
+    }
+
+    /// All of what goes to standard output.
+    pub(super) fn text(&self, json: bool) -> String {
+        match self {
+            Self::Answer(answer) if json => answer.json(),
+            Self::Answer(answer) => answer.to_string(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}
+
+/// A report of any verb.
+pub(super) trait Answer: Display {
+    fn json(&self) -> String;
+}
+
+impl<T: Schema + Serialize + Display> Answer for T {
+    fn json(&self) -> String {
+        let whole = Document {
+            schema: T::NAME,
+            version: SCHEMA_VERSION,
+            report: self,
+        };
+        // Strings, numbers and lists: this cannot fail to become JSON.
+        let text = serde_json::to_string_pretty(&whole).unwrap_or_default();
+        text + "\n"
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a, T> {
+    schema: &'static str,
+    version: u32,
+    #[serde(flatten)]
+    report: &'a T,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureReport {
+    code: u8,
+    error: String,
+    detail: Option<String>,
+    file: Option<String>,
+    advice: Option<&'static str>,
+}
+
+impl Schema for FailureReport {
+    const NAME: &'static str = "corewarden-sign/failure";
+}
+
+impl Display for FailureReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.error)
+    }
+}
+
+/// Items with commas between them.
+pub(super) fn list(items: &[impl Display]) -> String {
+    let mut text = String::new();
+    for item in items {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{comma}{item}");
+    }
+    text
+}
+
+/// Fields are only added; a change of meaning raises it.
+const SCHEMA_VERSION: u32 = 1;

@@ -1,0 +1,152 @@
+//! `verify`: a bundle, judged by a root certificate and as a device would.
+
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::inputs::{MAX_INPUT, find_core, name, only, platform_file};
+use super::options::date;
+use super::report::{Report, Schema};
+use crate::pki::{Certificate, Date};
+use crate::verify::{self as judge, Device, Trust};
+use crate::{Error, Failure, files, hex};
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The bundle
+    file: PathBuf,
+    /// A root certificate to trust (repeat for more)
+    #[arg(
+        long = "root",
+        value_name = "CERTIFICATE",
+        env = "COREWARDEN_ROOT",
+        hide_env_values = true,
+        value_delimiter = ':'
+    )]
+    roots: Vec<PathBuf>,
+    /// The platform file (TOML) of the machine to judge for
+    #[arg(long, value_name = "FILE", requires = "core")]
+    platform: Option<PathBuf>,
+    /// The core to judge for, by name or id
+    #[arg(long, value_name = "CORE", requires = "platform")]
+    core: Option<String>,
+    /// The lowest security version the device still takes
+    // Without a device there is nothing to compare it to; ignoring it would be a false "accepted".
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 0,
+        requires = "platform"
+    )]
+    floor: u32,
+    /// Judge the certificates' dates at this moment instead of now
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    at: Option<Date>,
+}
+
+pub(super) fn run(arguments: &Verify) -> Result<Report, Failure> {
+    let path = &arguments.file;
+    let failed = Failure::at(path);
+    let bytes = files::read(path, MAX_INPUT)?;
+    if arguments.roots.is_empty() {
+        judge::check_integrity(&bytes).map_err(&failed)?;
+        return Err(failed(Error::NoTrustAnchor));
+    }
+    let mut roots = Vec::new();
+    for root in &arguments.roots {
+        roots.push(only(root)?);
+    }
+    let roots: Vec<&[u8]> = roots.iter().map(Certificate::der).collect();
+    let trust = Trust::new(&roots).map_err(Failure::at(&arguments.roots[0]))?;
+    let device = arguments.platform.as_deref().zip(arguments.core.as_deref());
+    let mut place = None;
+    if let Some((file, core)) = device {
+        let platform = platform_file(file)?;
+        let core = find_core(&platform, core).map_err(Failure::at(file))?;
+        let device = Device {
+            platform: &platform,
+            core,
+            floor: arguments.floor,
+        };
+        judge::admit(&bytes, &trust, &device).map_err(&failed)?;
+        place = Some((platform.name().to_owned(), core.id()));
+    }
+    let authentic = judge::authenticate(&bytes, &trust).map_err(&failed)?;
+    let at = arguments.at.map_or_else(Date::now, Ok)?;
+    authentic.check_dates(at).map_err(&failed)?;
+    let signer = authentic
+        .verified
+        .signers()
+        .next()
+        .map(|(_, signer)| signer);
+    let signer = signer.ok_or(Error::CertificateMissing)?;
+    Ok(Report::of(Verification {
+        file: name(path),
+        judged: match place {
+            Some(_) => "device",
+            None => "signature",
+        },
+        core: place.as_ref().map(|(_, core)| *core),
+        platform: place.map(|(platform, _)| platform),
+        digest: hex(authentic.verified.digest()),
+        key_id: hex(&signer.key_id),
+        signer: authentic
+            .chain
+            .first()
+            .map(Certificate::subject)
+            .unwrap_or_default(),
+        ceiling: signer.scope.ceiling(),
+        security_version: authentic.manifest.security_version(),
+        display_version: authentic.manifest.display_version().to_owned(),
+        dates_at: at.to_string(),
+    }))
+}
+
+#[derive(Debug, Serialize)]
+struct Verification {
+    file: String,
+    /// "device" where a platform and core were given, else "signature".
+    judged: &'static str,
+    platform: Option<String>,
+    core: Option<u32>,
+    digest: String,
+    key_id: String,
+    signer: String,
+    ceiling: u32,
+    security_version: u32,
+    display_version: String,
+    dates_at: String,
+}
+
+impl Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.core, &self.platform) {
+            (Some(core), Some(platform)) => {
+                writeln!(f, "{}: core {core} of {platform} accepts it", self.file)?;
+            }
+            _ => writeln!(
+                f,
+                "{}: integrity and signature hold; not judged for a device (give --platform and --core)",
+                self.file
+            )?,
+        }
+        writeln!(f, "digest:  {}", self.digest)?;
+        writeln!(f, "signer:  {} (key {})", self.signer, self.key_id)?;
+        writeln!(
+            f,
+            "version: {} {:?}, the signer may sign up to {}",
+            self.security_version, self.display_version, self.ceiling
+        )?;
+        writeln!(
+            f,
+            "dates:   the certificates are valid at {}",
+            self.dates_at
+        )
+    }
+}
+
+impl Schema for Verification {
+    const NAME: &'static str = "corewarden-sign/verify";
+}
