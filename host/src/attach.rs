@@ -6,38 +6,20 @@
 //! starts again, every call fails with [`Error::PeerRestarted`] and the rings are not touched any more: what is to be done
 //! with messages that were under way is the caller's decision, and so is attaching again.
 
-mod place;
-
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use platform::Core;
 use rpmsg::{
     Driver, DriverLife, DriverQueue, DriverStep, Event, Quirks, Ring, ServiceName, Services,
     Session,
 };
 
-use self::place::Place;
 use crate::doorbell::Doorbell;
 use crate::error::{Error, Waiting};
 use crate::limit::Limit;
+use crate::place::Place;
+pub use crate::place::Target;
 use crate::shared_memory::SharedMemory;
-
-/// What an attachment is made from.
-#[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
-    /// The core, from the platform file.
-    pub core: &'a Core,
-    /// The master resource table, from the TA.
-    pub master: &'a [u8],
-    /// The core's count of starts, from the TA: generations of different starts differ by it.
-    pub starts: u32,
-    /// Which of the firmware's RPMsg devices: 0 for the first.
-    pub device: usize,
-    /// How long the firmware may take to leave the rings alone. One that speaks no generations never says so, and after
-    /// this time the rings are written all the same.
-    pub handshake: Duration,
-}
 
 /// A service that the firmware announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,13 +100,13 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
     pub fn new(
         target: &Target<'_>,
         memory: M,
-        mut doorbell: D,
+        doorbell: D,
         limit: Limit<'_>,
     ) -> Result<Self, Error> {
         let place = Place::find(target, &memory)?;
         // rpmsg-lifecycle.md, L3 to L6.
         let mut life = DriverLife::begin(&memory, place.status, target.starts);
-        place.ring_all(&mut doorbell)?;
+        place.ring_all(&doorbell)?;
         let handshake = limit.again(target.handshake);
         while life.step(&memory) != DriverStep::Prepare {
             match handshake.slice(SLICE, Waiting::Handshake) {
@@ -149,7 +131,7 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
         // Publishes the offered buffers; the kick for them is the one below, which the device cannot miss.
         let _ = link.flush();
         life.ready(&memory);
-        place.ring_all(&mut doorbell)?;
+        place.ring_all(&doorbell)?;
         let oddities = Oddities {
             table_changed_at: place.table_changed_at,
             ..Oddities::default()
@@ -429,7 +411,7 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
             return Ok(());
         }
         live.life.detach(&self.memory);
-        self.place.ring_all(&mut self.doorbell)
+        self.place.ring_all(&self.doorbell)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Ringing the other side, and being rung by it.
 //!
 //! A ring is one byte, the notify id of the queue it is about. Rings may be merged and may come for nothing; whoever is
-//! rung looks at the rings itself. The virtio-serial port is a device's way; a socket pair and an event counter serve
-//! tests and the simulator.
+//! rung looks at the rings itself. A virtio-serial port and a UIO device are the ways to a core; event counters lead to
+//! another process, and a socket pair serves tests and the simulator.
+
+mod uio;
 
 use std::fs;
 use std::io;
@@ -15,31 +17,44 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
+pub use self::uio::UioDoorbell;
 use crate::error::{DoorbellOperation, Error};
 
-/// One side of a pair of doorbells.
-pub trait Doorbell {
+/// One side of a pair of doorbells. Its descriptor is readable once the other side has rung.
+pub trait Doorbell: AsFd + Send + Sync {
     /// Tells the other side about a queue. A bell nobody drains is not an error: it has been rung already.
     ///
     /// # Errors
     /// [`Error::Doorbell`] where the other end is gone.
-    fn ring(&mut self, notify_id: u8) -> Result<(), Error>;
+    fn ring(&self, notify_id: u8) -> Result<(), Error>;
+
+    /// Takes all the rings there are, without waiting.
+    ///
+    /// # Errors
+    /// [`Error::Doorbell`] where the other end is gone.
+    fn drain(&self) -> Result<Rung, Error>;
 
     /// Waits until the other side rings, at most this long, and takes all the rings there are. A signal may end the wait
     /// early.
     ///
     /// # Errors
     /// [`Error::Doorbell`] where the other end is gone.
-    fn wait(&mut self, patience: Duration) -> Result<Rung, Error>;
+    fn wait(&self, patience: Duration) -> Result<Rung, Error> {
+        if readable(&[self.as_fd()], patience)? {
+            self.drain()
+        } else {
+            Ok(Rung::No)
+        }
+    }
 }
 
 impl<D: Doorbell + ?Sized> Doorbell for Box<D> {
-    fn ring(&mut self, notify_id: u8) -> Result<(), Error> {
+    fn ring(&self, notify_id: u8) -> Result<(), Error> {
         (**self).ring(notify_id)
     }
 
-    fn wait(&mut self, patience: Duration) -> Result<Rung, Error> {
-        (**self).wait(patience)
+    fn drain(&self) -> Result<Rung, Error> {
+        (**self).drain()
     }
 }
 
@@ -110,7 +125,7 @@ impl AsFd for BytePort {
 }
 
 impl Doorbell for BytePort {
-    fn ring(&mut self, notify_id: u8) -> Result<(), Error> {
+    fn ring(&self, notify_id: u8) -> Result<(), Error> {
         match rustix::io::write(&self.fd, &[notify_id]) {
             // A full port holds bytes enough to wake the other side.
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
@@ -118,10 +133,7 @@ impl Doorbell for BytePort {
         }
     }
 
-    fn wait(&mut self, patience: Duration) -> Result<Rung, Error> {
-        if !readable(self.fd.as_fd(), patience)? {
-            return Ok(Rung::No);
-        }
+    fn drain(&self) -> Result<Rung, Error> {
         let mut rings = [0_u8; 256];
         match rustix::io::read(&self.fd, &mut rings) {
             Ok(0) => Err(failed(DoorbellOperation::Wait, Errno::PIPE)),
@@ -164,20 +176,35 @@ impl EventCounters {
         };
         Ok((near, far))
     }
+
+    /// The doorbell whose counter `ours` is rung by the other side, and `theirs` by us; both must not block.
+    #[must_use]
+    pub fn from_parts(ours: OwnedFd, theirs: OwnedFd) -> Self {
+        EventCounters { ours, theirs }
+    }
+
+    /// Our counter and theirs, to hand to another process.
+    #[must_use]
+    pub fn parts(&self) -> (BorrowedFd<'_>, BorrowedFd<'_>) {
+        (self.ours.as_fd(), self.theirs.as_fd())
+    }
+}
+
+impl AsFd for EventCounters {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ours.as_fd()
+    }
 }
 
 impl Doorbell for EventCounters {
-    fn ring(&mut self, _notify_id: u8) -> Result<(), Error> {
+    fn ring(&self, _notify_id: u8) -> Result<(), Error> {
         match rustix::io::write(&self.theirs, &1_u64.to_ne_bytes()) {
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             Err(errno) => Err(failed(DoorbellOperation::Ring, errno)),
         }
     }
 
-    fn wait(&mut self, patience: Duration) -> Result<Rung, Error> {
-        if !readable(self.ours.as_fd(), patience)? {
-            return Ok(Rung::No);
-        }
+    fn drain(&self) -> Result<Rung, Error> {
         let mut count = [0_u8; 8];
         match rustix::io::read(&self.ours, &mut count) {
             Ok(_) => Ok(Rung::Yes),
@@ -187,12 +214,16 @@ impl Doorbell for EventCounters {
     }
 }
 
-fn readable(fd: BorrowedFd<'_>, patience: Duration) -> Result<bool, Error> {
+/// Waits until one of the descriptors is readable, or its other end gone; `false` where the time is over first.
+pub(crate) fn readable(fds: &[BorrowedFd<'_>], patience: Duration) -> Result<bool, Error> {
     let timeout = Timespec::try_from(patience).unwrap_or(Timespec {
         tv_sec: i32::MAX.into(),
         tv_nsec: 0,
     });
-    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    let mut fds: Vec<_> = fds
+        .iter()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .collect();
     match poll(&mut fds, Some(&timeout)) {
         Ok(ready) => Ok(ready > 0),
         Err(Errno::INTR) => Ok(false),
@@ -208,7 +239,7 @@ fn port_of(folder: &Path, name: &str) -> Option<PathBuf> {
     })
 }
 
-fn failed(operation: DoorbellOperation, errno: Errno) -> Error {
+pub(crate) fn failed(operation: DoorbellOperation, errno: Errno) -> Error {
     Error::Doorbell {
         operation,
         errno: errno.raw_os_error(),
@@ -229,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_ring_is_heard_at_the_other_end_only() {
-        let (mut near, mut far) = BytePort::pair().unwrap();
+        let (near, far) = BytePort::pair().unwrap();
         near.ring(1).unwrap();
         assert_eq!(far.wait(SOON), Ok(Rung::Yes));
         assert_eq!(far.wait(Duration::ZERO), Ok(Rung::No));
@@ -238,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_bell_nobody_drains_can_be_rung_for_ever() {
-        let (mut near, mut far) = BytePort::pair().unwrap();
+        let (near, far) = BytePort::pair().unwrap();
         for _ in 0..1_000_000 {
             near.ring(0).unwrap();
         }
@@ -247,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_bell_whose_other_end_is_gone_says_so() {
-        let (mut near, far) = BytePort::pair().unwrap();
+        let (near, far) = BytePort::pair().unwrap();
         drop(far);
         let gone = |operation| Error::Doorbell {
             operation,
@@ -259,7 +290,7 @@ mod tests {
 
     #[test]
     fn event_counters_ring_both_ways() {
-        let (mut near, mut far) = EventCounters::pair().unwrap();
+        let (near, far) = EventCounters::pair().unwrap();
         near.ring(0).unwrap();
         near.ring(1).unwrap();
         assert_eq!(far.wait(SOON), Ok(Rung::Yes));

@@ -29,6 +29,12 @@ pub enum Error {
         /// The state the call needs.
         wanted: CoreState,
     },
+    /// Another driver has taken the link over; two would take it from each other for ever.
+    #[error("another driver has taken over the link of generation {generation:#x}")]
+    Displaced {
+        /// The generation that is gone.
+        generation: u32,
+    },
     /// The doorbell failed.
     #[error("cannot {operation} the doorbell: {}", ErrnoText(*errno))]
     Doorbell {
@@ -67,6 +73,21 @@ pub enum Error {
     /// The caller's flag called the waiting off.
     #[error("interrupted")]
     Interrupted,
+    /// The peer's rings broke a rule, which ended the link; a new one begins.
+    #[error("the peer broke the link: {0}")]
+    LinkBroken(rpmsg::Error),
+    /// Messages came faster than they were taken, and the endpoint's queue was full.
+    #[error("{messages} messages were lost: they came faster than they were taken")]
+    MessagesLost {
+        /// How many.
+        messages: u64,
+    },
+    /// The endpoint has nobody to send to yet: nobody has sent to it.
+    #[error("the endpoint at {address} does not know yet whom to send to")]
+    NoPeer {
+        /// The endpoint's address.
+        address: u32,
+    },
     /// The firmware has no resource table, or no RPMsg device in it.
     #[error("the firmware has no RPMsg device")]
     NoRpmsgDevice,
@@ -126,6 +147,12 @@ pub enum Error {
     /// The rings, or a message, break a rule.
     #[error("RPMsg: {0}")]
     Rpmsg(rpmsg::Error),
+    /// The peer withdrew the service that the endpoint uses.
+    #[error("the service at address {address} was withdrawn")]
+    ServiceWithdrawn {
+        /// Where it was.
+        address: u32,
+    },
     /// Nothing happened in time.
     #[error("{waiting}: nothing for {milliseconds} ms")]
     TimeLimit {
@@ -190,7 +217,12 @@ impl Error {
             Error::NoRpmsgDevice => {
                 Some("the firmware must have a virtio device of id 7 in its resource table")
             }
-            Error::PeerRestarted { .. } => Some("attach again"),
+            Error::Displaced { .. } => Some("one program can drive a link at a time"),
+            Error::LinkBroken(_) | Error::PeerRestarted { .. } => {
+                Some("attach again, or open the endpoint anew")
+            }
+            Error::MessagesLost { .. } => Some("take messages sooner, or give the queue more room"),
+            Error::NoPeer { .. } => Some("wait for a message first, or name the address"),
             Error::TimeLimit { waiting, .. } => match waiting {
                 Waiting::CoreToStart | Waiting::CoreToStop => Some("see `corewarden status`"),
                 _ => Some(
@@ -256,6 +288,8 @@ named! {
         Map => "map shared memory",
         /// Opening the file it is mapped from.
         Open => "open /dev/mem",
+        /// Finding and opening a UIO device.
+        Uio => "open the UIO device",
     }
 }
 
@@ -266,6 +300,8 @@ named! {
         CoreToStart => "waiting for the core to start",
         /// The core halts and its memory is wiped.
         CoreToStop => "waiting for the core to stop",
+        /// A link with the peer begins.
+        Link => "waiting for the link to come up",
         /// The peer answers the handshake.
         Handshake => "waiting for the firmware to take up the link",
         /// The TA takes the bundle.

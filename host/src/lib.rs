@@ -43,7 +43,9 @@ pub mod attach;
 pub mod cli;
 pub mod doorbell;
 mod error;
+pub mod hub;
 mod limit;
+pub mod place;
 pub mod shared_memory;
 pub mod ta;
 

@@ -47,6 +47,36 @@ impl Window {
         Self::map(&fd, physical, size)
     }
 
+    /// Maps a memory of the UIO device `name`, such as `uio0`: number `map`, all of it.
+    ///
+    /// # Errors
+    /// [`Error::Window`] where there is no such device or memory, or it cannot be mapped.
+    pub fn uio(name: &str, map: u32) -> Result<Self, Error> {
+        Self::uio_below(
+            Path::new("/sys/class/uio"),
+            &Path::new("/dev").join(name),
+            name,
+            map,
+        )
+    }
+
+    fn uio_below(class: &Path, device: &Path, name: &str, map: u32) -> Result<Self, Error> {
+        let size = class.join(name).join(format!("maps/map{map}/size"));
+        let size = std::fs::read_to_string(size).map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            failed(WindowOperation::Uio, errno)
+        })?;
+        let digits = size.trim().trim_start_matches("0x");
+        let size = usize::from_str_radix(digits, 16)
+            .map_err(|_| failed(WindowOperation::Uio, Errno::INVAL))?;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(device, flags, Mode::empty())
+            .map_err(|errno| failed(WindowOperation::Uio, errno))?;
+        // The kernel's convention: memory N stands N pages into the device, whatever its size.
+        let page = u64::try_from(rustix::param::page_size()).unwrap_or(u64::MAX);
+        Self::map(&fd, u64::from(map).saturating_mul(page), size)
+    }
+
     /// Makes a window of zeros that only this process has, for tests and for the simulator. The descriptor is for
     /// whoever is to map it too, with [`Window::map`].
     ///
@@ -278,6 +308,27 @@ mod tests {
     fn nothing_unaligned_is_reached() {
         let (window, _fd) = Window::memfd(PAGE).unwrap();
         window.load_u32(2, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn a_memory_of_a_uio_device_is_found_by_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let map = folder.path().join("uio3/maps/map1");
+        std::fs::create_dir_all(&map).unwrap();
+        std::fs::write(map.join("size"), "0x00002000\n").unwrap();
+        let device = folder.path().join("device");
+        let page = rustix::param::page_size();
+        let mut bytes = vec![0; page + 0x2000];
+        bytes[page..page + 4].copy_from_slice(b"here");
+        std::fs::write(&device, &bytes).unwrap();
+        let window = Window::uio_below(folder.path(), &device, "uio3", 1).unwrap();
+        assert_eq!(window.size(), 0x2000);
+        let mut start = [0; 4];
+        window.copy_out(0, &mut start);
+        assert_eq!(&start, b"here");
+        let missing = Window::uio_below(folder.path(), &device, "uio3", 0).err();
+        let expected = failed(WindowOperation::Uio, Errno::NOENT);
+        assert_eq!(missing, Some(expected));
     }
 
     #[test]

@@ -128,11 +128,16 @@ fn exit_of(error: Error) -> Exit {
         | Error::Window { .. } => Exit::System,
         Error::CoreCrashed
         | Error::CoreState { .. }
+        | Error::Displaced { .. }
         | Error::Doorbell { .. }
+        | Error::LinkBroken(_)
+        | Error::MessagesLost { .. }
+        | Error::NoPeer { .. }
         | Error::NoRpmsgDevice
         | Error::PeerRestarted { .. }
         | Error::ResourceTable(_)
         | Error::Rpmsg(_)
+        | Error::ServiceWithdrawn { .. }
         | Error::TimeLimit { .. }
         | Error::WindowSize { .. } => Exit::Peer,
         Error::Interrupted => Exit::Interrupted,

@@ -1,13 +1,13 @@
 //! The way to the simulated TA, as the host library wants it.
 
-use std::{cell::RefCell, path::Path, rc::Rc, time::Duration};
+use std::{cell::RefCell, path::Path, rc::Rc};
 
 use anyhow::{Context, Result};
 use certificate_chain::{Checker, Root, sha256};
 use corewarden::{
     Error,
     cli::Machine,
-    doorbell::{BytePort, Doorbell, Rung},
+    doorbell::{BytePort, Doorbell},
     shared_memory::Window,
     ta::{Failure, Origin, Parameter, Transport},
 };
@@ -30,7 +30,7 @@ pub struct Device {
     board: Board,
     /// The shared window, as Linux maps it.
     pub window: Window,
-    doorbell: Rc<RefCell<BytePort>>,
+    doorbell: BytePort,
 }
 
 impl Device {
@@ -67,7 +67,7 @@ impl Device {
             logic: Rc::new(RefCell::new(logic)),
             board,
             window,
-            doorbell: Rc::new(RefCell::new(near)),
+            doorbell: near,
         })
     }
 
@@ -90,20 +90,8 @@ impl Machine for Device {
     }
 
     fn doorbell(&mut self, _core: &platform::Core) -> Result<Box<dyn Doorbell>, Error> {
-        Ok(Box::new(Bell(Rc::clone(&self.doorbell))))
-    }
-}
-
-/// Linux' end of the doorbell, which every attachment uses in turn.
-struct Bell(Rc<RefCell<BytePort>>);
-
-impl Doorbell for Bell {
-    fn ring(&mut self, notify_id: u8) -> Result<(), Error> {
-        self.0.borrow_mut().ring(notify_id)
-    }
-
-    fn wait(&mut self, patience: Duration) -> Result<Rung, Error> {
-        self.0.borrow_mut().wait(patience)
+        // Every attachment uses the one end that Linux has, in turn.
+        Ok(Box::new(self.doorbell.try_clone()?))
     }
 }
 

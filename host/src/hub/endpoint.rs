@@ -1,0 +1,222 @@
+//! A handle to one address of a link.
+
+use std::task::{Context, Poll};
+
+use super::node::{Node, Purpose};
+use super::{Hub, Message, Patience};
+use crate::error::{Error, Waiting};
+use crate::limit::Limit;
+
+/// An address of ours in one generation of a link; it is closed when this is dropped.
+///
+/// Any number of threads may use it at once.
+pub struct Endpoint {
+    hub: Hub,
+    id: u64,
+    address: u32,
+    purpose: Purpose,
+}
+
+impl Endpoint {
+    pub(super) fn new(hub: Hub, id: u64, address: u32, purpose: Purpose) -> Self {
+        Endpoint {
+            hub,
+            id,
+            address,
+            purpose,
+        }
+    }
+
+    /// Our address.
+    #[must_use]
+    pub fn address(&self) -> u32 {
+        self.address
+    }
+
+    /// The address that [`Endpoint::send`] sends to, where it is known.
+    #[must_use]
+    pub fn peer(&self) -> Option<u32> {
+        self.hub.shared.lock().node.peer_of(self.id)
+    }
+
+    /// The hub that the endpoint belongs to.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Waits for the next message.
+    ///
+    /// # Errors
+    /// [`Error::TimeLimit`] where none comes; [`Error::MessagesLost`] at the place of messages that found the queue full,
+    /// after which it goes on; [`Error::PeerRestarted`], [`Error::LinkBroken`] or [`Error::ServiceWithdrawn`] where none
+    /// can come any more.
+    pub fn recv(&self, limit: Limit<'_>) -> Result<Message, Error> {
+        let shared = &self.hub.shared;
+        shared.wait(self.patience(limit, Waiting::Message), |node| {
+            node.take(self.id)
+        })
+    }
+
+    /// The next message, if it is there.
+    ///
+    /// # Errors
+    /// As [`Endpoint::recv`].
+    pub fn try_recv(&self) -> Result<Option<Message>, Error> {
+        self.hub.shared.now(|node| match node.take(self.id)? {
+            Some(message) => Ok(Some(message)),
+            None => {
+                node.pump(Some(self.id))?;
+                node.take(self.id)
+            }
+        })
+    }
+
+    /// Sends to the peer, and waits for a free buffer if need be.
+    ///
+    /// # Errors
+    /// [`Error::NoPeer`] where nobody has sent to this endpoint and it is connected to no service, otherwise as
+    /// [`Endpoint::send_to`].
+    pub fn send(&self, payload: &[u8], limit: Limit<'_>) -> Result<(), Error> {
+        self.send_all([payload], limit)
+    }
+
+    /// Sends to an address, and waits for a free buffer if need be.
+    ///
+    /// # Errors
+    /// [`Error::TimeLimit`] where no buffer becomes free, [`Error::Rpmsg`] where the message is too long, and where the
+    /// endpoint's link is gone as [`Endpoint::recv`].
+    pub fn send_to(&self, to: u32, payload: &[u8], limit: Limit<'_>) -> Result<(), Error> {
+        let shared = &self.hub.shared;
+        shared.wait(self.patience(limit, Waiting::SendBuffer), |node| {
+            let sent = put(node, self.id, Some(to), payload)?;
+            node.flush()?;
+            Ok(sent.then_some(()))
+        })
+    }
+
+    /// Sends many messages to the peer with one kick, or one for each time that the buffers run out.
+    ///
+    /// # Errors
+    /// As [`Endpoint::send`]; the messages before the one that failed are sent.
+    pub fn send_all<'m>(
+        &self,
+        payloads: impl IntoIterator<Item = &'m [u8]>,
+        limit: Limit<'_>,
+    ) -> Result<(), Error> {
+        let mut payloads = payloads.into_iter();
+        let mut next = payloads.next();
+        let shared = &self.hub.shared;
+        shared.wait(self.patience(limit, Waiting::SendBuffer), |node| {
+            let outcome = loop {
+                let Some(payload) = next else {
+                    break Ok(Some(()));
+                };
+                match put(node, self.id, None, payload) {
+                    Ok(true) => next = payloads.next(),
+                    Ok(false) => break Ok(None),
+                    Err(error) => break Err(error),
+                }
+            };
+            node.flush()?;
+            outcome
+        })
+    }
+
+    /// Sends to an address, or to the peer, if a buffer is free.
+    ///
+    /// # Errors
+    /// As [`Endpoint::send`].
+    pub fn try_send(&self, to: Option<u32>, payload: &[u8]) -> Result<bool, Error> {
+        self.hub
+            .shared
+            .now(|node| try_put(node, self.id, to, payload))
+    }
+
+    /// [`Endpoint::try_recv`] for tasks: the task is woken when there is something.
+    pub fn poll_recv(&self, context: &mut Context<'_>) -> Poll<Result<Message, Error>> {
+        let taken = self.hub.shared.now(|node| {
+            if let Some(message) = node.take(self.id)? {
+                return Ok(Some(message));
+            }
+            node.pump(Some(self.id))?;
+            let message = node.take(self.id)?;
+            if message.is_none() {
+                node.wake_inbox(self.id, context.waker())?;
+            }
+            Ok(message)
+        });
+        ready(taken)
+    }
+
+    /// [`Endpoint::try_send`] for tasks: the task is woken when a buffer may be free.
+    pub fn poll_send(
+        &self,
+        to: Option<u32>,
+        payload: &[u8],
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let sent = self.hub.shared.now(|node| {
+            let sent = try_put(node, self.id, to, payload)?;
+            if !sent {
+                node.wake_at_news(context.waker());
+            }
+            Ok(sent.then_some(()))
+        });
+        ready(sent)
+    }
+
+    fn patience<'a>(&self, limit: Limit<'a>, waiting: Waiting) -> Patience<'a> {
+        Patience {
+            endpoint: Some(self.id),
+            limit,
+            waiting,
+        }
+    }
+
+    /// The same endpoint on the link that there is now: connected to the service of the same name, or serving it again.
+    /// What the old one had not taken is gone.
+    ///
+    /// # Errors
+    /// As [`Hub::connect`], [`Hub::serve`] and [`Hub::open`].
+    pub fn reopen(&mut self, limit: Limit<'_>) -> Result<(), Error> {
+        self.hub.shared.lock().node.close(self.id);
+        let hub = self.hub.clone();
+        *self = match &self.purpose {
+            Purpose::Plain(address) => hub.open(*address, limit)?,
+            Purpose::Client(name, _) => hub.connect(name.as_str(), limit)?,
+            Purpose::Server(name) => hub.serve(name.as_str(), limit)?,
+        };
+        Ok(())
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.hub.shared.lock().node.close(self.id);
+    }
+}
+
+/// Looks whether the link is still that of the endpoint before it sends (rpmsg-lifecycle.md, L8).
+fn put(node: &mut Node, id: u64, to: Option<u32>, payload: &[u8]) -> Result<bool, Error> {
+    node.step()?;
+    node.put(id, to, payload)
+}
+
+fn try_put(node: &mut Node, id: u64, to: Option<u32>, payload: &[u8]) -> Result<bool, Error> {
+    let mut sent = put(node, id, to, payload)?;
+    if !sent {
+        node.pump(Some(id))?;
+        sent = put(node, id, to, payload)?;
+    }
+    node.flush()?;
+    Ok(sent)
+}
+
+fn ready<T>(outcome: Result<Option<T>, Error>) -> Poll<Result<T, Error>> {
+    match outcome {
+        Ok(Some(value)) => Poll::Ready(Ok(value)),
+        Ok(None) => Poll::Pending,
+        Err(error) => Poll::Ready(Err(error)),
+    }
+}

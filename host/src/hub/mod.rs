@@ -1,0 +1,536 @@
+//! One link with many endpoints, for many threads, in either role.
+//!
+//! A [`Hub`] owns a window and a doorbell and takes part in a link: as its driver (Linux towards a core) or as its device
+//! (a process that serves another). It brings the link up, and up again after the peer has restarted. An [`Endpoint`] is a
+//! handle of one generation of the link: when the peer restarts, what was received before can still be taken, and then
+//! every call fails with [`Error::PeerRestarted`] until [`Endpoint::reopen`].
+//!
+//! There is no thread inside. Whoever waits also works: the first one to wait looks after the link for all, first by
+//! looking at the rings for a moment ([`Options::spin`]), then asleep at the doorbell, and hands that duty on when it has
+//! what it waited for. Each endpoint has a queue of its own. While every queue is full the messages stay in the ring, which
+//! holds up the peer; an endpoint that is slower than the others holds up none of them: its further messages are lost,
+//! which [`Error::MessagesLost`] says at their place.
+//!
+//! # Example
+//!
+//! Two parties in one program; `Hub::driver` and `Hub::device` are the same from the next process.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use corewarden::doorbell::EventCounters;
+//! use corewarden::hub::{Hub, Options};
+//! use corewarden::place::{Geometry, Place};
+//! use corewarden::shared_memory::Window;
+//! use corewarden::Limit;
+//!
+//! let geometry = Geometry::default();
+//! let (window, fd) = Window::memfd(geometry.window_size())?;
+//! let other = Window::map(&fd, 0, geometry.window_size())?;
+//! let (near, far) = EventCounters::pair()?;
+//! let soon = || Limit::after(Duration::from_secs(20));
+//!
+//! let device = std::thread::spawn(move || {
+//!     let place = Place::between_processes(&geometry, &other)?;
+//!     let hub = Hub::device(place, other, far, Options::default())?;
+//!     let greeter = hub.serve("greeter", soon())?;
+//!     let name = greeter.recv(soon())?;
+//!     greeter.send(&[b"hello ", name.payload.as_slice()].concat(), soon())
+//! });
+//!
+//! let place = move |window: &Window| Place::between_processes(&geometry, window);
+//! let hub = Hub::driver(place, window, near, Options::default())?;
+//! let greeter = hub.connect("greeter", soon())?;
+//! greeter.send(b"world", soon())?;
+//! assert_eq!(greeter.recv(soon())?.payload, b"hello world");
+//! device.join().unwrap()?;
+//! # Ok::<(), corewarden::Error>(())
+//! ```
+
+mod counters;
+mod endpoint;
+mod node;
+mod side;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rpmsg::ServiceName;
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+
+pub use self::counters::{Counters, EndpointCounters, Kicks, Seen, Traffic, Watcher};
+pub use self::endpoint::Endpoint;
+use self::node::{Node, Purpose};
+use self::side::Side;
+pub use crate::attach::{Message, Service};
+use crate::doorbell::{Doorbell, Rung, failed, readable};
+use crate::error::{DoorbellOperation, Error, Waiting};
+use crate::limit::Limit;
+use crate::place::Place;
+use crate::shared_memory::Window;
+
+/// How a hub does its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bytes of one buffer, its header of 16 included; the driver's choice.
+    pub buffer_size: u32,
+    /// How long a driver waits until the device has left the rings alone. One that speaks no generations never says so,
+    /// and after this time the rings are written all the same.
+    pub handshake: Duration,
+    /// Messages that may wait for one endpoint.
+    pub queue: usize,
+    /// How long to look at the rings before sleeping at the doorbell: about what being woken costs. Zero on a machine with
+    /// one processor, where the peer could not run meanwhile.
+    pub spin: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let alone = thread::available_parallelism().is_ok_and(|count| count.get() == 1);
+        Options {
+            buffer_size: 512,
+            handshake: Duration::from_secs(1),
+            queue: 256,
+            spin: Duration::from_micros(if alone { 0 } else { 20 }),
+        }
+    }
+}
+
+/// A link taken into use; clones are the same link, and the last one lets it go.
+#[derive(Clone)]
+pub struct Hub {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Somebody has news for whoever waits, or the duty to look after the link is free.
+    turn: Condvar,
+    bell: Arc<dyn Doorbell>,
+    /// Wakes the one who sleeps at the doorbell when another has taken in what it waits for.
+    nudge: OwnedFd,
+    spin: Duration,
+}
+
+struct State {
+    node: Node,
+    /// Somebody sleeps at the doorbell, for all.
+    watched: bool,
+    /// So many wait for whoever does.
+    followers: usize,
+    /// Somebody outside sleeps at the descriptor of the doorbell ([`Hub::arm`]).
+    armed: bool,
+}
+
+/// For which endpoint, if for one, for how long and for what somebody waits.
+#[derive(Clone, Copy)]
+struct Patience<'a> {
+    endpoint: Option<u64>,
+    limit: Limit<'a>,
+    waiting: Waiting,
+}
+
+impl<'a> Patience<'a> {
+    fn new(limit: Limit<'a>, waiting: Waiting) -> Self {
+        Patience {
+            endpoint: None,
+            limit,
+            waiting,
+        }
+    }
+}
+
+enum Next<T> {
+    Found(T),
+    Again,
+    Follow(Duration),
+    Spin,
+    Sleep(Duration),
+}
+
+impl Hub {
+    /// Drives a link; its place is looked for by `find` each time that a link begins, as another image may have been
+    /// loaded meanwhile. Nothing happens before the first wait or [`Hub::pump`].
+    ///
+    /// # Errors
+    /// [`Error::Doorbell`] where the system has no descriptor left.
+    pub fn driver(
+        find: impl FnMut(&Window) -> Result<Place, Error> + Send + 'static,
+        window: Window,
+        doorbell: impl Doorbell + 'static,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let bell: Arc<dyn Doorbell> = Arc::new(doorbell);
+        Self::new(Side::driver(Box::new(find)), window, bell, options)
+    }
+
+    /// Is the device of a link.
+    ///
+    /// # Errors
+    /// [`Error::Doorbell`] where the driver cannot be told.
+    pub fn device(
+        place: Place,
+        window: Window,
+        doorbell: impl Doorbell + 'static,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let bell: Arc<dyn Doorbell> = Arc::new(doorbell);
+        let side = Side::device(place, &window, &*bell)?;
+        Self::new(side, window, bell, options)
+    }
+
+    fn new(
+        side: Side,
+        window: Window,
+        bell: Arc<dyn Doorbell>,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let nudge = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
+            .map_err(|errno| failed(DoorbellOperation::Open, errno))?;
+        let node = Node::new(window, Arc::clone(&bell), options, side);
+        Ok(Hub {
+            shared: Arc::new(Shared {
+                state: Mutex::new(State {
+                    node,
+                    watched: false,
+                    followers: 0,
+                    armed: false,
+                }),
+                turn: Condvar::new(),
+                bell,
+                nudge,
+                spin: options.spin,
+            }),
+        })
+    }
+
+    /// Waits until a link is up; its generation.
+    ///
+    /// # Errors
+    /// [`Error::TimeLimit`], or why there is no link where that is known.
+    pub fn up(&self, limit: Limit<'_>) -> Result<u32, Error> {
+        let up = self
+            .shared
+            .wait(Patience::new(limit, Waiting::Link), |node| {
+                Ok(node.is_up().then(|| node.generation()))
+            });
+        self.or_trouble(up)
+    }
+
+    /// Opens an endpoint for a service of the peer, once that is announced. An instance's name is
+    /// `service-instance`.
+    ///
+    /// # Errors
+    /// [`Error::TimeLimit`] where it is not announced, [`Error::Rpmsg`] where the name cannot be one or there are too many
+    /// endpoints.
+    pub fn connect(&self, service: &str, limit: Limit<'_>) -> Result<Endpoint, Error> {
+        let name = ServiceName::new(service).map_err(Error::Rpmsg)?;
+        let opened = self
+            .shared
+            .wait(Patience::new(limit, Waiting::Service), |node| {
+                match node.service(&name) {
+                    Some(address) => node.open(&Purpose::Client(name, address)),
+                    None => Ok(None),
+                }
+            });
+        self.endpoint(opened, Purpose::Client(name, 0))
+    }
+
+    /// Opens an endpoint and announces it as a service. It talks to whoever talks to it first, and to others by
+    /// [`Endpoint::send_to`].
+    ///
+    /// # Errors
+    /// [`Error::TimeLimit`] where there is no link to announce it on, [`Error::Rpmsg`] where the name cannot be one or
+    /// there are too many endpoints.
+    pub fn serve(&self, service: &str, limit: Limit<'_>) -> Result<Endpoint, Error> {
+        let name = ServiceName::new(service).map_err(Error::Rpmsg)?;
+        self.open_for(Purpose::Server(name), limit)
+    }
+
+    /// Opens an endpoint at a fixed address, or at a free one.
+    ///
+    /// # Errors
+    /// [`Error::TimeLimit`] where there is no link, [`Error::Rpmsg`] where the address is taken or there are too many
+    /// endpoints.
+    pub fn open(&self, address: Option<u32>, limit: Limit<'_>) -> Result<Endpoint, Error> {
+        self.open_for(Purpose::Plain(address), limit)
+    }
+
+    fn open_for(&self, purpose: Purpose, limit: Limit<'_>) -> Result<Endpoint, Error> {
+        let opened = self
+            .shared
+            .wait(Patience::new(limit, Waiting::Link), |node| {
+                node.open(&purpose)
+            });
+        self.endpoint(opened, purpose)
+    }
+
+    fn endpoint(
+        &self,
+        opened: Result<(u64, u32), Error>,
+        purpose: Purpose,
+    ) -> Result<Endpoint, Error> {
+        let (id, address) = self.or_trouble(opened)?;
+        Ok(Endpoint::new(self.clone(), id, address, purpose))
+    }
+
+    /// Why there is no link says more than how long there was none.
+    fn or_trouble<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        match outcome {
+            Err(Error::TimeLimit { .. }) => {
+                let trouble = self.shared.lock().node.trouble();
+                outcome.map_err(|error| trouble.unwrap_or(error))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The services that the peer has announced so far.
+    #[must_use]
+    pub fn services(&self) -> Vec<Service> {
+        let state = self.shared.lock();
+        let services = state.node.services();
+        services
+            .map(|(name, address)| Service { name, address })
+            .collect()
+    }
+
+    /// The generation of the link, while one is up.
+    #[must_use]
+    pub fn generation(&self) -> Option<u32> {
+        let state = self.shared.lock();
+        state.node.is_up().then(|| state.node.generation())
+    }
+
+    /// Why no link begins, where that is known.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Error> {
+        self.shared.lock().node.trouble()
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.lock().node.counters()
+    }
+
+    /// Shows everything that goes over the link to a watcher, in place of the one before. It is called in the middle of the
+    /// work: it must neither wait nor call the hub.
+    pub fn watch(&self, watcher: Option<Watcher>) {
+        self.shared.lock().node.watch(watcher);
+    }
+
+    /// Takes in what has come, without waiting.
+    ///
+    /// # Errors
+    /// [`Error::Doorbell`], [`Error::Displaced`].
+    pub fn pump(&self) -> Result<(), Error> {
+        self.shared.now(|node| node.pump(None))
+    }
+
+    /// For a program with an event loop of its own: prepares for sleep at the hub's descriptor, for [`Hub::patience`] at
+    /// most. `false` where there is something to pump already; after waking, [`Hub::heard`] comes first.
+    ///
+    /// # Errors
+    /// As [`Hub::pump`].
+    pub fn arm(&self) -> Result<bool, Error> {
+        let mut state = self.shared.lock();
+        let ready = state.node.prepare_sleep();
+        self.shared.tell(&mut state);
+        state.armed = ready == Ok(false);
+        ready.map(|ready| !ready)
+    }
+
+    /// Takes the rings that have come, and pumps.
+    ///
+    /// # Errors
+    /// As [`Hub::pump`].
+    pub fn heard(&self) -> Result<(), Error> {
+        let rung = self.shared.bell.drain()?;
+        self.shared.lock().armed = false;
+        self.shared.now(|node| {
+            if rung == Rung::Yes {
+                node.heard();
+            }
+            node.pump(None)
+        })
+    }
+
+    /// How long a sleep may be, for peers that come and go without a ring.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.shared.lock().node.slice()
+    }
+
+    /// Wakes a task at the next change: of the link, of the services, of free buffers.
+    pub fn wake_at_news(&self, waker: &Waker) {
+        self.shared.lock().node.wake_at_news(waker);
+    }
+
+    /// The service's endpoint, if it is announced now.
+    ///
+    /// # Errors
+    /// As [`Hub::connect`], without its time limit.
+    pub fn try_connect(&self, service: &str) -> Result<Option<Endpoint>, Error> {
+        let name = ServiceName::new(service).map_err(Error::Rpmsg)?;
+        let opened = self.shared.now(|node| match node.service(&name) {
+            Some(address) => node.open(&Purpose::Client(name, address)),
+            None => Ok(None),
+        })?;
+        Ok(opened.map(|(id, address)| {
+            Endpoint::new(self.clone(), id, address, Purpose::Client(name, address))
+        }))
+    }
+
+    /// An endpoint that serves, if there is a link now.
+    ///
+    /// # Errors
+    /// As [`Hub::serve`], without its time limit.
+    pub fn try_serve(&self, service: &str) -> Result<Option<Endpoint>, Error> {
+        let name = ServiceName::new(service).map_err(Error::Rpmsg)?;
+        let opened = self.shared.now(|node| node.open(&Purpose::Server(name)))?;
+        Ok(opened
+            .map(|(id, address)| Endpoint::new(self.clone(), id, address, Purpose::Server(name))))
+    }
+}
+
+/// The doorbell's descriptor, readable once the peer has rung.
+impl AsFd for Hub {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.bell.as_fd()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic of a watcher leaves the state as whole as it was before the call.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One call without waiting.
+    fn now<T>(&self, call: impl FnOnce(&mut Node) -> Result<T, Error>) -> Result<T, Error> {
+        let mut state = self.lock();
+        let outcome = call(&mut state.node);
+        self.tell(&mut state);
+        outcome
+    }
+
+    /// Repeats a call until it has something, and looks after the link meanwhile or leaves that to whoever does.
+    fn wait<T>(
+        &self,
+        patience: Patience<'_>,
+        mut call: impl FnMut(&mut Node) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        let mut spinning = None;
+        let mut state = self.lock();
+        let outcome = loop {
+            let next = self.look(&mut state, patience, &mut spinning, &mut call);
+            self.tell(&mut state);
+            match next {
+                Ok(Next::Found(found)) => break Ok(found),
+                Ok(Next::Again) => {}
+                Ok(Next::Follow(slice)) => {
+                    state.followers += 1;
+                    let waited = self.turn.wait_timeout(state, slice);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    state.followers -= 1;
+                }
+                Ok(Next::Spin) => {
+                    drop(state);
+                    std::hint::spin_loop();
+                    state = self.lock();
+                }
+                Ok(Next::Sleep(slice)) => {
+                    state.watched = true;
+                    drop(state);
+                    let rung = self.sleep(slice);
+                    state = self.lock();
+                    state.watched = false;
+                    match rung {
+                        Ok(Rung::Yes) => state.node.heard(),
+                        Ok(Rung::No) => {}
+                        Err(error) => break Err(error),
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        if !state.watched && state.followers > 0 {
+            self.turn.notify_one();
+        }
+        outcome
+    }
+
+    /// What a caller that waits has to do next.
+    fn look<T>(
+        &self,
+        state: &mut State,
+        patience: Patience<'_>,
+        spinning: &mut Option<Instant>,
+        call: &mut impl FnMut(&mut Node) -> Result<Option<T>, Error>,
+    ) -> Result<Next<T>, Error> {
+        if let Some(found) = call(&mut state.node)? {
+            return Ok(Next::Found(found));
+        }
+        state.node.pump(patience.endpoint)?;
+        if let Some(found) = call(&mut state.node)? {
+            return Ok(Next::Found(found));
+        }
+        let slice = patience.limit.slice(state.node.slice(), patience.waiting)?;
+        if state.watched {
+            *spinning = None;
+            return Ok(Next::Follow(slice));
+        }
+        let since = *spinning.get_or_insert_with(Instant::now);
+        if since.elapsed() < self.spin {
+            if !state.armed {
+                state.node.prepare_spin()?;
+            }
+            return Ok(Next::Spin);
+        }
+        *spinning = None;
+        if state.node.prepare_sleep()? {
+            return Ok(Next::Again);
+        }
+        Ok(Next::Sleep(slice))
+    }
+
+    fn sleep(&self, slice: Duration) -> Result<Rung, Error> {
+        if !readable(&[self.bell.as_fd(), self.nudge.as_fd()], slice)? {
+            return Ok(Rung::No);
+        }
+        let mut count = [0; 8];
+        match rustix::io::read(&self.nudge, &mut count) {
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => return Err(failed(DoorbellOperation::Wait, errno)),
+        }
+        self.bell.drain()
+    }
+
+    /// Wakes those who wait for what was taken in. Those who sleep at the doorbell are to be rung for what comes next,
+    /// whoever took in what came last.
+    fn tell(&self, state: &mut State) {
+        // An error comes again in the call of whoever is woken for it.
+        let asleep = state.watched || state.armed;
+        let more = asleep && state.node.prepare_sleep() != Ok(false);
+        if more {
+            state.node.have_news();
+        }
+        let (news, wakers) = state.node.news();
+        if !news {
+            return;
+        }
+        if state.followers > 0 {
+            self.turn.notify_all();
+        }
+        if state.watched {
+            // A full counter has woken already.
+            let _ = rustix::io::write(&self.nudge, &1_u64.to_ne_bytes());
+        }
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,335 @@
+//! Which of the two parties of a link we are, and what it takes to have one.
+
+use std::time::Instant;
+
+use rpmsg::{
+    Device, DeviceLife, DeviceQueue, DeviceStep, Driver, DriverLife, DriverQueue, DriverStep,
+    Event, Kick, Quirks, RestartSign, Session,
+};
+
+use super::Options;
+use crate::doorbell::Doorbell;
+use crate::error::Error;
+use crate::place::Place;
+use crate::shared_memory::{SharedMemory, Window};
+
+/// Finds the place of a driver's link, at each attach anew: another image may have been loaded.
+pub(super) type Find = Box<dyn FnMut(&Window) -> Result<Place, Error> + Send>;
+
+/// One party, and how far it has come.
+pub(super) enum Side {
+    Device { place: Place, life: DeviceLife },
+    Driver { find: Find, stage: Stage },
+}
+
+pub(super) enum Stage {
+    /// Nothing was begun, or the last attempt failed; not before this.
+    Idle(Option<Instant>),
+    /// The device was asked off the rings.
+    Quieting {
+        place: Place,
+        life: DriverLife,
+        until: Instant,
+    },
+    Live {
+        place: Place,
+        life: DriverLife,
+    },
+}
+
+/// What a step led to.
+pub(super) enum Turn {
+    /// Nothing to do but to wait.
+    Rest,
+    /// A link begins, in this generation.
+    Up(Lane, u32),
+    /// The link is over; step again.
+    Down(RestartSign),
+    /// Another driver has taken the device away from us.
+    Displaced,
+    /// There is no link, for this reason.
+    Trouble(Error),
+}
+
+/// The endpoints' way to the rings, in either role.
+pub(super) enum Lane {
+    Device(Box<Session<Window, DeviceQueue<DESCRIPTORS>, ENDPOINTS>>),
+    Driver(Box<Session<Window, DriverQueue<DESCRIPTORS>, ENDPOINTS>>),
+}
+
+impl Side {
+    pub(super) fn device(
+        place: Place,
+        memory: &Window,
+        bell: &dyn Doorbell,
+    ) -> Result<Self, Error> {
+        let life = DeviceLife::begin(memory, place.status);
+        place.ring_all(bell)?;
+        Ok(Side::Device { place, life })
+    }
+
+    pub(super) fn driver(find: Find) -> Self {
+        Side::Driver {
+            find,
+            stage: Stage::Idle(None),
+        }
+    }
+
+    /// Goes on as far as the peer allows (rpmsg-lifecycle.md, L3 to L8).
+    pub(super) fn step(
+        &mut self,
+        memory: &Window,
+        bell: &dyn Doorbell,
+        options: &Options,
+    ) -> Result<Turn, Error> {
+        match self {
+            Side::Device { place, life } => step_device(place, life, memory, bell),
+            Side::Driver { find, stage } => step_driver(find, stage, memory, bell, options),
+        }
+    }
+
+    /// The rings broke a rule: begins again (L9).
+    pub(super) fn renew(&mut self, memory: &Window, bell: &dyn Doorbell) -> Result<(), Error> {
+        match self {
+            Side::Device { place, life } => {
+                life.renew(memory);
+                place.ring_all(bell)
+            }
+            Side::Driver { stage, .. } => {
+                *stage = Stage::Idle(None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets go: a driver says so (L10), a device's next generation stands for its absence.
+    pub(super) fn leave(&mut self, memory: &Window, bell: &dyn Doorbell) -> Result<(), Error> {
+        match self {
+            Side::Device { .. } => self.renew(memory, bell),
+            Side::Driver { stage, .. } => {
+                match std::mem::replace(stage, Stage::Idle(None)) {
+                    Stage::Idle(_) => Ok(()),
+                    Stage::Quieting { place, life, .. } | Stage::Live { place, life } => {
+                        // A page that was cleared, or is another's, is left as it is.
+                        if own_line(&place, memory) != Some(life.generation()) {
+                            return Ok(());
+                        }
+                        life.detach(memory);
+                        place.ring_all(bell)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Rings for what was published.
+    pub(super) fn ring(&self, kick: Kick, bell: &dyn Doorbell) -> Result<(), Error> {
+        match self.place() {
+            Some(place) => place.ring(kick, bell),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn place(&self) -> Option<&Place> {
+        match self {
+            Side::Device { place, .. }
+            | Side::Driver {
+                stage: Stage::Live { place, .. } | Stage::Quieting { place, .. },
+                ..
+            } => Some(place),
+            Side::Driver { .. } => None,
+        }
+    }
+
+    pub(super) fn is_driver(&self) -> bool {
+        matches!(self, Side::Driver { .. })
+    }
+}
+
+fn step_device(
+    place: &Place,
+    life: &mut DeviceLife,
+    memory: &Window,
+    bell: &dyn Doorbell,
+) -> Result<Turn, Error> {
+    // A driver that changes its mind all the time keeps us no longer than this.
+    for _ in 0..STEPS {
+        match life.step(memory) {
+            DeviceStep::Wait | DeviceStep::Run => return Ok(Turn::Rest),
+            DeviceStep::Kick => place.ring_all(bell)?,
+            DeviceStep::Detach(sign) => return Ok(Turn::Down(sign)),
+            DeviceStep::Attach(generation) => {
+                let link =
+                    Device::attach(memory.clone(), place.layout, generation, Quirks::default());
+                return match link {
+                    Ok(link) => {
+                        let lane = Lane::Device(Box::new(Session::new(link)));
+                        Ok(Turn::Up(lane, generation))
+                    }
+                    Err(error) => {
+                        life.renew(memory);
+                        place.ring_all(bell)?;
+                        Ok(Turn::Trouble(Error::Rpmsg(error)))
+                    }
+                };
+            }
+        }
+    }
+    Ok(Turn::Rest)
+}
+
+fn step_driver(
+    find: &mut Find,
+    stage: &mut Stage,
+    memory: &Window,
+    bell: &dyn Doorbell,
+    options: &Options,
+) -> Result<Turn, Error> {
+    let now = Instant::now();
+    let again = Stage::Idle(now.checked_add(RETRY));
+    match std::mem::replace(stage, Stage::Idle(None)) {
+        Stage::Idle(Some(not_before)) if now < not_before => {
+            *stage = Stage::Idle(Some(not_before));
+            Ok(Turn::Rest)
+        }
+        Stage::Idle(_) => match find(memory) {
+            Ok(place) => {
+                let life = DriverLife::begin(memory, place.status, place.starts);
+                let until = now.checked_add(options.handshake).unwrap_or(now);
+                *stage = Stage::Quieting { place, life, until };
+                place.ring_all(bell)?;
+                Ok(Turn::Rest)
+            }
+            Err(error) => {
+                *stage = again;
+                Ok(Turn::Trouble(error))
+            }
+        },
+        Stage::Quieting {
+            place,
+            mut life,
+            until,
+        } => {
+            if own_line(&place, memory) != Some(life.generation()) {
+                // Cleared, or another driver's: the first is begun again, the second left alone.
+                return Ok(gone(&place, memory, RestartSign::TableCleared));
+            }
+            if now >= until {
+                life.wait_no_longer(memory);
+            }
+            if life.step(memory) != DriverStep::Prepare {
+                *stage = Stage::Quieting { place, life, until };
+                return Ok(Turn::Rest);
+            }
+            let generation = life.generation();
+            let link = Driver::attach(
+                memory.clone(),
+                place.layout,
+                options.buffer_size,
+                generation,
+                Quirks::default(),
+            );
+            let mut link = match link {
+                Ok(link) => link,
+                Err(error) => {
+                    *stage = again;
+                    return Ok(Turn::Trouble(Error::Rpmsg(error)));
+                }
+            };
+            place.accept_features(memory);
+            // Publishes the offered buffers; the kick for them is the one below, which the device cannot miss.
+            let _ = link.flush();
+            life.ready(memory);
+            place.ring_all(bell)?;
+            *stage = Stage::Live { place, life };
+            let lane = Lane::Driver(Box::new(Session::new(link)));
+            Ok(Turn::Up(lane, generation))
+        }
+        Stage::Live { place, mut life } => match life.step(memory) {
+            DriverStep::Restart(sign) => Ok(gone(&place, memory, sign)),
+            DriverStep::Wait | DriverStep::Prepare | DriverStep::Run => {
+                *stage = Stage::Live { place, life };
+                Ok(Turn::Rest)
+            }
+        },
+    }
+}
+
+/// A link that is gone: by a restart, unless another driver's line stands where ours did.
+fn gone(place: &Place, memory: &Window, sign: RestartSign) -> Turn {
+    match (sign, own_line(place, memory)) {
+        (RestartSign::TableCleared, Some(_)) => Turn::Displaced,
+        _ => Turn::Down(sign),
+    }
+}
+
+/// The generation in the driver's line of the table page, whoever wrote it.
+fn own_line(place: &Place, memory: &Window) -> Option<u32> {
+    place.driver_generation(memory)
+}
+
+/// The same call in either role.
+macro_rules! session {
+    ($lane:expr, $session:ident => $call:expr) => {
+        match $lane {
+            Lane::Device($session) => $call,
+            Lane::Driver($session) => $call,
+        }
+    };
+}
+
+impl Lane {
+    pub(super) fn open(&mut self, address: Option<u32>) -> Result<rpmsg::Endpoint, rpmsg::Error> {
+        session!(self, session => session.open(address))
+    }
+
+    pub(super) fn close(&mut self, endpoint: rpmsg::Endpoint) -> Result<(), rpmsg::Error> {
+        session!(self, session => session.close(endpoint))
+    }
+
+    pub(super) fn announce(
+        &mut self,
+        endpoint: &rpmsg::Endpoint,
+        name: rpmsg::ServiceName,
+        change: rpmsg::Change,
+    ) -> Result<(), rpmsg::Error> {
+        session!(self, session => session.announce(endpoint, name, change))
+    }
+
+    pub(super) fn send(
+        &mut self,
+        endpoint: &rpmsg::Endpoint,
+        to: u32,
+        bytes: &[u8],
+    ) -> Result<(), rpmsg::Error> {
+        session!(self, session => session.send(endpoint, to, bytes))
+    }
+
+    pub(super) fn poll(&mut self, room: &mut [u8]) -> Result<Option<Event>, rpmsg::Error> {
+        session!(self, session => session.poll(room))
+    }
+
+    pub(super) fn flush(&mut self) -> Kick {
+        session!(self, session => session.flush())
+    }
+
+    pub(super) fn wake_on_message(&mut self, wanted: bool) -> Result<bool, rpmsg::Error> {
+        session!(self, session => session.link().wake_on_message(wanted))
+    }
+
+    pub(super) fn wake_on_buffer(&mut self, wanted: bool) -> Result<bool, rpmsg::Error> {
+        session!(self, session => session.link().wake_on_buffer(wanted))
+    }
+}
+
+/// Bytes the largest message can have.
+pub(super) fn largest_message(memory: &Window) -> usize {
+    usize::from(u16::MAX).min(usize::try_from(memory.size()).unwrap_or(usize::MAX))
+}
+
+/// How long a driver waits after an attempt that failed.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
+const STEPS: u32 = 8;
+/// The longest ring a resource table may have.
+const DESCRIPTORS: usize = resource_table::MAX_DESCRIPTORS as usize;
+pub(super) const ENDPOINTS: usize = 64;

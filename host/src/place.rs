@@ -1,0 +1,298 @@
+//! Where in the window everything of one RPMsg device is, checked.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use platform::Core;
+use resource_table::{SharedVdev, SharedView, Table, Vdev};
+use rpmsg::{
+    DRIVER_LINE, FEATURE_NAME_SERVICE, Kick, LinkLayout, Ring, StatusWord, VIRTIO_ID_RPMSG,
+    VringLayout, Window,
+};
+
+use crate::doorbell::Doorbell;
+use crate::error::Error;
+use crate::shared_memory::SharedMemory;
+
+/// What the place of a firmware's RPMsg device follows from.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The core, from the platform file.
+    pub core: &'a Core,
+    /// The master resource table, from the TA.
+    pub master: &'a [u8],
+    /// The core's count of starts, from the TA: generations of different starts differ by it.
+    pub starts: u32,
+    /// Which of the firmware's RPMsg devices: 0 for the first.
+    pub device: usize,
+    /// How long the firmware may take to leave the rings alone. One that speaks no generations never says so, and after
+    /// this time the rings are written all the same.
+    pub handshake: Duration,
+}
+
+/// One RPMsg device in its window.
+///
+/// Holding one tells you that all of it is in the window; for a firmware's device also that master, shared copy and
+/// platform file agree about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub(crate) layout: LinkLayout,
+    pub(crate) status: StatusWord,
+    pub(crate) table_changed_at: Option<u32>,
+    /// The first part of a driver's generations, where there was none before.
+    pub(crate) starts: u32,
+    /// Offset of the table page.
+    page: u32,
+    notify_ids: [u8; 2],
+    /// Where the driver writes the features it accepts, and which it does.
+    features: Option<(u32, u32)>,
+}
+
+impl Place {
+    /// The place of a firmware's device, from what the secure world keeps and the shared copy's changeable fields.
+    ///
+    /// # Errors
+    /// [`Error::ResourceTable`] where the master or the shared copy of the table breaks a rule, [`Error::NoRpmsgDevice`]
+    /// where the firmware has no such device, [`Error::Rpmsg`] where its rings cannot be used.
+    pub fn find<M: SharedMemory>(target: &Target<'_>, memory: &M) -> Result<Self, Error> {
+        let shared = target.core.shared();
+        let size = shared.size();
+        if u64::from(memory.size()) < size {
+            return Err(Error::WindowSize {
+                found: memory.size(),
+                needed: size,
+            });
+        }
+        let master = Table::parse(target.master).map_err(Error::ResourceTable)?;
+        let page = narrow(shared.table().offset())?;
+        let view = read_shared(&master, target.core, memory, page)?;
+        let mut devices = master
+            .vdevs()
+            .zip(view.vdevs())
+            .filter(|(vdev, _)| vdev.id == VIRTIO_ID_RPMSG);
+        let (vdev, changeable) = devices.nth(target.device).ok_or(Error::NoRpmsgDevice)?;
+        let window = Window::new(shared.device(), narrow(size)?).map_err(Error::Rpmsg)?;
+        let table = shared.device().saturating_add(shared.table().offset());
+        let vrings = u8::try_from(vdev.vrings().count()).map_err(|_| Error::NoRpmsgDevice)?;
+        let status = StatusWord::new(&window, table, vdev.offset, vrings);
+        let (layout, notify_ids) = layout(target.core, window, &vdev, &changeable)?;
+        Ok(Place {
+            layout,
+            status: status.map_err(Error::Rpmsg)?,
+            table_changed_at: view.changed_at(),
+            notify_ids,
+            starts: target.starts,
+            page,
+            features: Some((
+                page.saturating_add(vdev.driver_features_offset()),
+                vdev.device_features & FEATURE_NAME_SERVICE,
+            )),
+        })
+    }
+
+    /// The place of a link between two processes, which both make from the same geometry.
+    ///
+    /// # Errors
+    /// [`Error::WindowSize`] where the window is smaller than the geometry needs, [`Error::Rpmsg`] where no ring has so
+    /// many descriptors.
+    pub fn between_processes<M: SharedMemory>(
+        geometry: &Geometry,
+        memory: &M,
+    ) -> Result<Self, Error> {
+        let needed = u64::try_from(geometry.window_size()).unwrap_or(u64::MAX);
+        if u64::from(memory.size()) < needed {
+            return Err(Error::WindowSize {
+                found: memory.size(),
+                needed,
+            });
+        }
+        let count = geometry.descriptors.into();
+        let window = Window::new(0, memory.size()).map_err(Error::Rpmsg)?;
+        let [ring_0, ring_1, buffers] = geometry.parts().map(u64::from);
+        let ring = |at| VringLayout::new(&window, at, count, RING_ALIGN).map_err(Error::Rpmsg);
+        let (to_driver, to_device) = (ring(ring_0)?, ring(ring_1)?);
+        let layout = LinkLayout::new(window, to_driver, to_device, buffers, geometry.buffers());
+        Ok(Place {
+            layout: layout.map_err(Error::Rpmsg)?,
+            status: StatusWord::new(&window, 0, VDEV_ENTRY, 2).map_err(Error::Rpmsg)?,
+            table_changed_at: None,
+            starts: 1,
+            page: 0,
+            notify_ids: [0, 1],
+            features: None,
+        })
+    }
+
+    pub(crate) fn notify_id(&self, ring: Ring) -> u8 {
+        let [to_driver, to_device] = self.notify_ids;
+        match ring {
+            Ring::ToDriver => to_driver,
+            Ring::ToDevice => to_device,
+        }
+    }
+
+    pub(crate) fn ring_all<D: Doorbell + ?Sized>(&self, doorbell: &D) -> Result<(), Error> {
+        self.notify_ids
+            .iter()
+            .try_for_each(|notify_id| doorbell.ring(*notify_id))
+    }
+
+    pub(crate) fn ring(&self, kick: Kick, doorbell: &dyn Doorbell) -> Result<(), Error> {
+        for ring in [Ring::ToDriver, Ring::ToDevice] {
+            if kick.wants(ring) {
+                doorbell.ring(self.notify_id(ring))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The generation that stands in the driver's line, whoever wrote it (rpmsg-lifecycle.md 1).
+    pub(crate) fn driver_generation<M: SharedMemory>(&self, memory: &M) -> Option<u32> {
+        let line = self.page.saturating_add(DRIVER_LINE);
+        memory.invalidate(line, 64);
+        let magic = memory.load_u32(line, Ordering::Acquire);
+        let generation = memory.load_u32(line.saturating_add(4), Ordering::Acquire);
+        (magic == LINE_MAGIC).then_some(generation)
+    }
+
+    pub(crate) fn accept_features<M: SharedMemory>(&self, memory: &M) {
+        if let Some((at, features)) = self.features {
+            memory.store_u32(at, features, Ordering::Relaxed);
+            memory.clean(at, 4);
+        }
+    }
+}
+
+/// How two processes divide a window between them: a table page, two rings, and the buffers of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Buffers each way: a power of two.
+    pub descriptors: u16,
+    /// Bytes of one buffer, its header of 16 included: a multiple of 4.
+    pub buffer_size: u32,
+}
+
+impl Default for Geometry {
+    fn default() -> Self {
+        Geometry {
+            descriptors: 256,
+            buffer_size: 512,
+        }
+    }
+}
+
+impl Geometry {
+    /// Bytes of a window that holds it all: whole pages.
+    #[must_use]
+    pub fn window_size(&self) -> usize {
+        let [.., buffers] = self.parts();
+        let end = buffers.saturating_add(self.buffers());
+        usize::try_from(end.saturating_add(0xfff) & !0xfff).unwrap_or(usize::MAX)
+    }
+
+    /// The offsets of ring 0, ring 1, and the buffers.
+    fn parts(&self) -> [u32; 3] {
+        // Descriptors of 16 bytes, a head of 6 and 2 bytes each, a head of 6 and 8 bytes each, and one gap between.
+        let ring = u32::from(self.descriptors) * 26 + 12 + RING_ALIGN;
+        let ring = ring.next_multiple_of(RING_ALIGN);
+        [TABLE_PAGE, TABLE_PAGE + ring, TABLE_PAGE + 2 * ring]
+    }
+
+    fn buffers(&self) -> u32 {
+        (2 * u32::from(self.descriptors)).saturating_mul(self.buffer_size)
+    }
+}
+
+fn read_shared<M: SharedMemory>(
+    master: &Table<'_>,
+    core: &Core,
+    memory: &M,
+    page: u32,
+) -> Result<SharedView, Error> {
+    let mut copy = [0; resource_table::MAX_LENGTH];
+    let length = u32::try_from(copy.len()).unwrap_or(u32::MAX);
+    memory.invalidate(page, length);
+    memory.copy_out(page, &mut copy);
+    SharedView::read(master, &copy, core).map_err(Error::ResourceTable)
+}
+
+fn layout(
+    core: &Core,
+    window: Window,
+    vdev: &Vdev<'_>,
+    changeable: &SharedVdev,
+) -> Result<(LinkLayout, [u8; 2]), Error> {
+    let mut rings = vdev.vrings().zip(changeable.vrings());
+    let mut next = || {
+        let (fixed, shared) = rings.next().ok_or(Error::NoRpmsgDevice)?;
+        let address = shared.device_address.into();
+        let ring = VringLayout::new(&window, address, fixed.descriptors, fixed.align);
+        let notify_id = u8::try_from(shared.notify_id).map_err(|_| Error::NoRpmsgDevice)?;
+        Ok((ring.map_err(Error::Rpmsg)?, notify_id))
+    };
+    let (to_driver, first) = next()?;
+    let (to_device, second) = next()?;
+    let buffers = core.shared().buffers();
+    let at = core.shared().device().saturating_add(buffers.offset());
+    let layout = LinkLayout::new(window, to_driver, to_device, at, narrow(buffers.size())?);
+    Ok((layout.map_err(Error::Rpmsg)?, [first, second]))
+}
+
+/// Windows of 4 GiB and more are not for 32-bit rings.
+fn narrow(value: u64) -> Result<u32, Error> {
+    u32::try_from(value).map_err(|_| Error::WindowSize {
+        found: u32::MAX,
+        needed: value,
+    })
+}
+
+/// "CWGN": the owner of a line speaks generations.
+const LINE_MAGIC: u32 = 0x4E47_5743;
+const TABLE_PAGE: u32 = 0x1000;
+/// A cache line: the two sides' words of a ring lie in lines of their own.
+const RING_ALIGN: u32 = 64;
+/// Behind a resource table's head of one entry, where firmware has it too.
+const VDEV_ENTRY: u32 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared_memory::Window as Mapping;
+
+    #[test]
+    fn every_geometry_fits_the_window_it_asks_for_and_no_smaller_one() {
+        for descriptors in [1, 2, 16, 256, 1024] {
+            for buffer_size in [20, 512, 4096] {
+                let geometry = Geometry {
+                    descriptors,
+                    buffer_size,
+                };
+                let size = geometry.window_size();
+                let (window, fd) = Mapping::memfd(size).unwrap();
+                Place::between_processes(&geometry, &window).unwrap();
+                let smaller = Mapping::map(&fd, 0, size - 0x1000).unwrap();
+                let refused = Place::between_processes(&geometry, &smaller).err();
+                let expected = Error::WindowSize {
+                    found: u32::try_from(size - 0x1000).unwrap(),
+                    needed: u64::try_from(size).unwrap(),
+                };
+                assert_eq!(refused, Some(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn a_geometry_that_no_ring_can_have_is_refused() {
+        let geometry = Geometry {
+            descriptors: 48,
+            buffer_size: 512,
+        };
+        let (window, _fd) = Mapping::memfd(geometry.window_size()).unwrap();
+        let expected = rpmsg::Error::RingSize {
+            count: 48,
+            limit: 32768,
+        };
+        let refused = Place::between_processes(&geometry, &window).err();
+        assert_eq!(refused, Some(Error::Rpmsg(expected)));
+    }
+}

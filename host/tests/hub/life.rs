@@ -1,0 +1,251 @@
+//! Restarts of either side, lies, and what handles say then (rpmsg-lifecycle.md).
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use corewarden::hub::{Hub, Options};
+use corewarden::shared_memory::Window;
+use corewarden::{Error, Limit};
+use rpmsg::{RestartSign, SharedMemory};
+
+use crate::support::{Bench, Party, forever, long, shortly};
+
+#[test]
+fn a_device_that_restarts_ends_old_handles_and_reopening_works() {
+    let bench = Bench::new();
+    let device = bench.echo();
+    let hub = bench.driver();
+    let mut echo = hub.connect("echo", long()).unwrap();
+    let generation = hub.generation().unwrap();
+    echo.send(b"before", long()).unwrap();
+    while hub.counters().received.messages == 0 {
+        hub.pump().unwrap();
+    }
+    drop(device);
+    let _device = bench.echo();
+    while hub.generation() == Some(generation) {
+        hub.pump().unwrap();
+    }
+    // What was received before stays received.
+    assert_eq!(echo.recv(long()).unwrap().payload, b"before");
+    let gone = Error::PeerRestarted {
+        generation,
+        sign: Some(RestartSign::Generation),
+    };
+    assert_eq!(echo.recv(long()), Err(gone));
+    assert_eq!(echo.send(b"lost", long()), Err(gone));
+    assert_eq!(echo.try_recv(), Err(gone));
+    echo.reopen(long()).unwrap();
+    echo.send(b"after", long()).unwrap();
+    assert_eq!(echo.recv(long()).unwrap().payload, b"after");
+    assert_ne!(hub.generation(), Some(generation));
+    assert_eq!(hub.counters().restarts, 1);
+}
+
+#[test]
+fn what_a_device_sent_before_it_ended_is_received() {
+    let bench = Bench::new();
+    let device = bench.device();
+    let party = Party::start(move |flag| {
+        let service = device.serve("brief", long().unless(flag))?;
+        service.recv(long().unless(flag))?;
+        for number in 0..100_u8 {
+            service.send(&[number], long())?;
+        }
+        Ok(())
+    });
+    let hub = bench.driver();
+    let brief = hub.connect("brief", long()).unwrap();
+    brief.send(b"go", long()).unwrap();
+    while !party.is_finished() {
+        std::thread::yield_now();
+    }
+    party.end().unwrap();
+    for number in 0..100_u8 {
+        assert_eq!(brief.recv(long()).unwrap().payload, [number]);
+    }
+    assert!(matches!(
+        brief.recv(long()),
+        Err(Error::PeerRestarted { .. })
+    ));
+}
+
+#[test]
+fn a_driver_that_restarts_ends_the_devices_handles_and_serving_again_works() {
+    let bench = Bench::new();
+    let device = bench.device();
+    let party = Party::start(move |flag| {
+        let mut service = device.serve("count", long().unless(flag))?;
+        for number in 0..3_u32 {
+            loop {
+                match service.recv(forever().unless(flag)) {
+                    Ok(_) => service.send(&number.to_le_bytes(), long())?,
+                    Err(Error::PeerRestarted { .. }) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            service.reopen(forever().unless(flag))?;
+        }
+        Ok(())
+    });
+    for number in 0..3_u32 {
+        let hub = bench.driver();
+        let count = hub.connect("count", long()).unwrap();
+        count.send(&[], long()).unwrap();
+        assert_eq!(count.recv(long()).unwrap().payload, number.to_le_bytes());
+    }
+    assert_eq!(party.end(), Err(Error::Interrupted));
+}
+
+#[test]
+fn a_driver_that_another_displaced_says_so_and_does_not_fight_back() {
+    let bench = Bench::new();
+    let _echo = bench.echo();
+    let first = bench.driver();
+    let echo = first.connect("echo", long()).unwrap();
+    let second = bench.driver();
+    let other = second.connect("echo", long()).unwrap();
+    let generation = first.generation().unwrap();
+    let displaced = Error::Displaced { generation };
+    assert_eq!(first.pump(), Err(displaced));
+    assert_eq!(echo.recv(long()), Err(displaced));
+    assert_eq!(first.up(long()), Err(displaced));
+    drop((echo, first));
+    other.send(b"still here", long()).unwrap();
+    assert_eq!(other.recv(long()).unwrap().payload, b"still here");
+    assert_eq!(second.counters().restarts, 0);
+}
+
+#[test]
+fn a_lie_in_the_ring_ends_the_link_by_name_and_the_next_one_works() {
+    let bench = Bench::new();
+    let _echo = bench.echo();
+    let hub = bench.driver();
+    let mut echo = hub.connect("echo", long()).unwrap();
+    let index = bench.window.load_u16(USED_INDEX_0, Ordering::Acquire);
+    bench
+        .window
+        .store_u16(USED_INDEX_0, index.wrapping_add(0x4000), Ordering::Release);
+    match echo.recv(long()) {
+        Err(Error::LinkBroken(rpmsg::Error::PeerIndex { ring, .. })) => {
+            assert_eq!(ring, rpmsg::Ring::ToDriver);
+        }
+        other => panic!("{other:?}"),
+    }
+    echo.reopen(long()).unwrap();
+    echo.send(b"again", long()).unwrap();
+    assert_eq!(echo.recv(long()).unwrap().payload, b"again");
+    let counters = hub.counters();
+    assert_eq!((counters.lies, counters.restarts), (1, 1));
+}
+
+#[test]
+fn a_device_that_a_driver_lied_to_serves_the_next_link() {
+    let bench = Bench::new();
+    let device = bench.device();
+    let party = Party::start(move |flag| {
+        let mut service = device.serve("echo", long().unless(flag))?;
+        let broken = loop {
+            match service.recv(forever().unless(flag)) {
+                Ok(_) => {}
+                Err(Error::LinkBroken(error)) => break error,
+                Err(error) => return Err(error),
+            }
+        };
+        assert!(matches!(broken, rpmsg::Error::PeerIndex { .. }), "{broken}");
+        service.reopen(long().unless(flag))?;
+        let message = service.recv(long().unless(flag))?;
+        service.send(&message.payload, long())
+    });
+    let hub = bench.driver();
+    let mut echo = hub.connect("echo", long()).unwrap();
+    bench
+        .window
+        .store_u16(AVAILABLE_INDEX_1, 0x4000, Ordering::Release);
+    // The device drops the link and takes a new generation, which the driver sees (L9).
+    assert!(matches!(
+        echo.recv(long()),
+        Err(Error::PeerRestarted { .. })
+    ));
+    echo.reopen(long()).unwrap();
+    echo.send(b"again", long()).unwrap();
+    assert_eq!(echo.recv(long()).unwrap().payload, b"again");
+    party.end().unwrap();
+}
+
+#[test]
+fn letting_go_of_a_hub_is_seen_by_the_peer_at_once() {
+    let bench = Bench::new();
+    let device = bench.device();
+    let party = Party::start(move |flag| {
+        let service = device.serve("any", long().unless(flag))?;
+        service.recv(long().unless(flag)).map(|_| ())
+    });
+    let hub = bench.driver();
+    hub.connect("any", long()).unwrap();
+    drop(hub);
+    while !party.is_finished() {
+        std::thread::yield_now();
+    }
+    let sign = Some(RestartSign::Generation);
+    let ended = party.end();
+    assert!(
+        matches!(ended, Err(Error::PeerRestarted { sign: seen, .. }) if seen == sign),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_driver_says_why_no_link_begins_and_tries_again() {
+    let bench = Bench::new();
+    let _echo = bench.echo();
+    let geometry = bench.geometry;
+    let mut failures = 2;
+    let find = move |window: &Window| {
+        failures -= 1;
+        if failures >= 0 {
+            return Err(Error::NoRpmsgDevice);
+        }
+        corewarden::place::Place::between_processes(&geometry, window)
+    };
+    let (near, _far) = corewarden::doorbell::EventCounters::pair().unwrap();
+    let options = Options {
+        handshake: Duration::from_millis(10),
+        ..bench.options()
+    };
+    let hub = Hub::driver(find, bench.window.clone(), near, options).unwrap();
+    assert_eq!(hub.up(shortly()), Err(Error::NoRpmsgDevice));
+    assert_eq!(hub.trouble(), Some(Error::NoRpmsgDevice));
+    hub.up(long()).unwrap();
+    assert_eq!(hub.trouble(), None);
+}
+
+#[test]
+fn a_device_that_does_not_run_is_waited_for_and_then_the_rings_wait_for_it() {
+    let bench = Bench::new();
+    let options = Options {
+        handshake: Duration::from_millis(10),
+        ..bench.options()
+    };
+    let hub = bench.driver_with(options);
+    hub.up(long()).unwrap();
+    let _echo = bench.echo();
+    let echo = hub.connect("echo", long()).unwrap();
+    echo.send(b"late", long()).unwrap();
+    assert_eq!(echo.recv(long()).unwrap().payload, b"late");
+}
+
+#[test]
+fn waiting_on_a_hub_is_called_off_by_the_flag() {
+    let bench = Bench::new();
+    let hub = bench.driver();
+    let flag = std::sync::atomic::AtomicBool::new(true);
+    let up = hub.up(Limit::after(Duration::MAX).unless(&flag));
+    assert_eq!(up, Err(Error::Interrupted));
+}
+
+/// Where the index of ring 0's used part stands in the default geometry: behind 256 descriptors, the available part, and
+/// up to the next line of 64.
+const USED_INDEX_0: u32 = 0x1000 + 0x1240 + 2;
+/// Where the index of ring 1's available part stands.
+const AVAILABLE_INDEX_1: u32 = 0x1000 + 0x1a80 + 0x1000 + 2;

@@ -1,0 +1,6 @@
+//! Hubs of both roles over one window, in threads and in processes of their own.
+
+mod endpoints;
+mod life;
+mod support;
+mod waiting;
