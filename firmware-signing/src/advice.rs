@@ -15,7 +15,8 @@ impl Error {
             | Self::NoTrustAnchor
             | Self::NotHexadecimal
             | Self::NotUuid
-            | Self::RootMissing => 2,
+            | Self::RootMissing
+            | Self::VerbUnknown => 2,
 
             Self::Bundle(_)
             | Self::CertificateMalformed
@@ -158,6 +159,7 @@ impl Error {
             Self::VectorTableStack { .. } => {
                 "put the end of the stack, in private memory, into the first word"
             }
+            Self::VerbUnknown => "`corewarden-sign --help` lists them",
             Self::Slot {
                 error: certificate_chain::Error::UnknownRoot,
                 ..

@@ -408,6 +408,9 @@ pub enum Error {
         /// Its first word.
         stack: u64,
     },
+    /// There is no verb of this name.
+    #[error("no verb of this name")]
+    VerbUnknown,
 }
 
 impl From<firmware_bundle::SlotRefused<certificate_chain::Error>> for Error {

@@ -13,6 +13,7 @@ use crate::inspect::{self as inspection, Bundle, Found};
 use crate::{Failure, elf, files, hex, uuid};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Inspect {
     /// A bundle, an ELF, or what sign_rproc_fw made
     file: PathBuf,
@@ -310,3 +311,8 @@ fn access(readable: bool, writable: bool, executable: bool) -> String {
         .map(|(may, letter)| if may { letter } else { '-' })
         .collect()
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  corewarden-sign inspect motor.cwfw
+  corewarden-sign inspect motor.elf --json";

@@ -16,6 +16,7 @@ use crate::key::{Algorithm, PrivateKey, Signer, key_id};
 use crate::{Failure, hex};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Keygen {
     /// File for the private key: PKCS#8 PEM, mode 0600, never overwritten
     #[arg(long)]
@@ -106,3 +107,8 @@ impl ValueEnum for Algorithm {
         })
     }
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  corewarden-sign keygen --out signer.key --public-out signer.pub --passphrase-env KEY_PASSPHRASE
+  corewarden-sign keygen --out build.key --algorithm ed25519 --no-password";

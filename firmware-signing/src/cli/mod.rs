@@ -5,6 +5,7 @@ mod completions;
 mod inputs;
 mod inspect;
 mod keygen;
+mod man;
 mod options;
 mod passphrase;
 mod pki;
@@ -41,6 +42,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Make a private key
     Keygen(keygen::Keygen),
+    /// Print the manual page of a verb, or write the pages of all
+    Man(man::Man),
     /// Make and show certificates
     #[command(subcommand)]
     Pki(pki::Pki),
@@ -79,6 +82,7 @@ fn run(arguments: &Arguments) -> Result<Report, Failure> {
         Command::Completions(completions) => Ok(completions::run(completions)),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Keygen(keygen) => keygen::run(keygen),
+        Command::Man(man) => man::run(man),
         Command::Pki(pki) => pki::run(pki),
         Command::Sign(sign) => sign::run(sign),
         Command::Verify(verify) => verify::run(verify),
@@ -100,10 +104,14 @@ fn print(text: &str, code: u8) -> ExitCode {
 
 const AFTER_HELP: &str = "\
 Examples:
-  corewarden-sign keygen --out signer.key --public-out signer.pub
-  corewarden-sign sign motor.elf --platform board.toml --core m4 --key signer.key \\
-      --cert signer.pem --cert product-ca.pem --root root.pem --security-version 3
+  corewarden-sign keygen --out signer.key --public-out signer.pub --passphrase-env KEY_PASSPHRASE
+  corewarden-sign sign motor.elf --platform board.toml --core m4 --security-version 3 \\
+      --key signer.key --cert signer.pem --cert product-ca.pem --root root.pem
   corewarden-sign verify motor.cwfw --root root.pem --platform board.toml --core m4
+
+Environment:
+  What stays the same from call to call can stand in the environment instead: each option that says
+  [env: NAME] takes its value from there when it is not given. There is no configuration file.
 
 Exit codes:
   0  done

@@ -15,6 +15,7 @@ use crate::pki::{self, Certificate, Date};
 use crate::{Error, Failure, Options, hex, sign as signing};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Sign {
     /// The ELF that the linker wrote
     elf: PathBuf,
@@ -46,10 +47,21 @@ pub(super) struct Sign {
     )]
     roots: Vec<PathBuf>,
     /// The version that may never go down on a device
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "COREWARDEN_SECURITY_VERSION",
+        hide_env_values = true
+    )]
     security_version: u32,
     /// The version people read, at most 32 bytes
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        env = "COREWARDEN_DISPLAY_VERSION",
+        hide_env_values = true
+    )]
     display_version: String,
     /// Build id in hexadecimal; where it is left out, the ELF's own
     #[arg(long, value_name = "HEX")]
@@ -180,3 +192,11 @@ fn unhex(text: &str) -> Result<Vec<u8>, Error> {
         .map(|pair| (pair[0] << 4 | pair[1]) as u8)
         .collect())
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  corewarden-sign sign motor.elf --platform board.toml --core m4 --security-version 3 \\
+      --key signer.key --cert signer.pem --cert product-ca.pem --root root.pem
+  corewarden-sign sign motor.elf --platform board.toml --core m4 --security-version 3 \\
+      --key signer.key --cert signer.pem:product-ca.pem --root root.pem \\
+      --display-version 1.4.0-rc2 --out motor-1.4.0.cwfw";

@@ -14,6 +14,7 @@ use crate::verify::{self as judge, Device, Trust};
 use crate::{Error, Failure, files, hex};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Verify {
     /// The bundle
     file: PathBuf,
@@ -150,3 +151,8 @@ impl Display for Verification {
 impl Schema for Verification {
     const NAME: &'static str = "corewarden-sign/verify";
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  corewarden-sign verify motor.cwfw --root root.pem
+  corewarden-sign verify motor.cwfw --root root.pem --platform board.toml --core m4 --floor 3";

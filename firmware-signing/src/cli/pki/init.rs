@@ -12,6 +12,7 @@ use crate::pki::{self, Kind, Role, Scope};
 use crate::{Error, Failure};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Init {
     /// The root's private key
     #[arg(long, env = "COREWARDEN_KEY", hide_env_values = true)]
@@ -40,3 +41,9 @@ pub(super) fn run(arguments: &Init) -> Result<Report, Failure> {
     let certificate = pki::issue_root(&subject, scope.as_ref(), &key)?;
     write_certificate(&certificate, &arguments.subject)
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  corewarden-sign pki init --key root.key --name CN=Example-root,O=Example --out root.pem
+  corewarden-sign pki init --key root.key --name CN=Example-root,O=Example --out root.der \\
+      --role release --not-before 2026-01-01 --not-after never";

@@ -14,6 +14,7 @@ use crate::pki::{self, Kind, Role, Scope};
 use crate::{Error, Failure};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Issue {
     /// What the certificate is for
     #[arg(long, value_enum)]
@@ -22,7 +23,12 @@ pub(in crate::cli) struct Issue {
     #[arg(long)]
     key: PathBuf,
     /// The issuer's certificate
-    #[arg(long, value_name = "CERTIFICATE")]
+    #[arg(
+        long,
+        value_name = "CERTIFICATE",
+        env = "COREWARDEN_ISSUER",
+        hide_env_values = true
+    )]
     issuer: PathBuf,
     /// The issuer's private key
     #[arg(
@@ -98,3 +104,12 @@ enum KindName {
     Leaf,
     ProductCa,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  corewarden-sign pki issue --kind product-ca --key ca.pub --out ca.pem --name CN=Motor-CA \\
+      --issuer root.pem --issuer-key root.key --max-version 1000 \\
+      --core 0 --device-class 6f1d5e0c-6a0f-4b53-9c7d-2f0c0e5a7b11
+  corewarden-sign pki issue --kind leaf --key signer.pub --out signer.pem --name CN=Signer-1 \\
+      --issuer product-ca.pem --issuer-key product-ca.key --max-version 100 --days 365 \\
+      --core 0 --device-class 6f1d5e0c-6a0f-4b53-9c7d-2f0c0e5a7b11";

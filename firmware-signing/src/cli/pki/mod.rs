@@ -17,6 +17,7 @@ use crate::files::{self, Kind as FileKind};
 use crate::pki::{self, Certificate, Date};
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum Pki {
     /// Make a root certificate, which signs itself
     Init(init::Init),
@@ -97,3 +98,8 @@ fn write_certificate(certificate: &Certificate, subject: &Subject) -> Result<Rep
         certificates: vec![CertificateReport::new(certificate, Some(name(path)))],
     }))
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  corewarden-sign pki show root.pem
+  corewarden-sign help pki issue";

@@ -10,6 +10,7 @@ use crate::cli::inputs::{certificates, name};
 use crate::cli::report::Report;
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Show {
     /// PEM (any number of certificates) or DER
     certificate: PathBuf,
@@ -24,3 +25,8 @@ pub(super) fn run(arguments: &Show) -> Result<Report, Failure> {
             .collect(),
     }))
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  corewarden-sign pki show signer.pem
+  corewarden-sign pki show product-ca.pem --json";
