@@ -1,7 +1,7 @@
 //! The judgement itself.
 
 use certificate_chain::{Role as SignerRole, Signer};
-use firmware_bundle::{File, Manifest, Plan, Segment, SignatureCheck, Trailer};
+use firmware_bundle::{File, Manifest, Plan, Segment, SignatureCheck, Trailer, Verified};
 use platform::{Architecture, Core, Platform, Role};
 use resource_table::{Sanitised, Table};
 
@@ -82,6 +82,7 @@ where
     required_slots(device.platform.required_slots(), || {
         verified.signers().map(|(slot, _)| slot)
     })?;
+    different_keys(&verified)?;
     // The target first: "for another core" helps more than "its signer may not sign for that core".
     target(&manifest, device)?;
     for (_, signer) in verified.signers() {
@@ -114,6 +115,17 @@ fn required_slots<I: Iterator<Item = u8>>(
         let asked = required.checked_shr(slot.into()).unwrap_or(0) & 1 != 0;
         if asked && !present().any(|other| other == slot) {
             return Err(Refusal::SlotMissing { slot });
+        }
+    }
+    Ok(())
+}
+
+/// Two signatures are asked for where one stolen key must not be enough (bundle-format.md 12.15).
+fn different_keys(verified: &Verified<'_, Signer>) -> Result<(), Refusal> {
+    for (slot, signer) in verified.signers() {
+        let same = |(other, by): (u8, &Signer)| other < slot && by.key_id == signer.key_id;
+        if verified.signers().any(same) {
+            return Err(Refusal::SlotsShareKey { slot });
         }
     }
     Ok(())

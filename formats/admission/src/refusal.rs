@@ -77,6 +77,12 @@ pub enum Refusal {
         /// The lowest that is missing.
         slot: u8,
     },
+    /// bundle-format.md 12.15
+    #[error("slot {slot} is signed by the key that signed another slot")]
+    SlotsShareKey {
+        /// The higher of the two.
+        slot: u8,
+    },
     /// bundle-format.md 12.14
     #[error(transparent)]
     Table(#[from] resource_table::Error),

@@ -30,6 +30,7 @@ impl Refusal {
                 (Status::SegmentWritableExecutable, segment.into(), address)
             }
             Refusal::SlotMissing { slot } => (Status::SlotMissing, slot.into(), 0),
+            Refusal::SlotsShareKey { slot } => (Status::SlotsShareKey, slot.into(), 0),
             Refusal::Table(error) => error.status(),
             Refusal::TableNotOnItsPage { address, page } => {
                 (Status::TableNotOnItsPage, address, page)
@@ -114,7 +115,6 @@ fn bundle(error: &Bundle) -> (Status, u64, u64) {
         Bundle::SignRprocFw => (Status::LegacyFormat, 0, 0),
         Bundle::SignaturesSize { found, .. } => trailer(found),
         Bundle::SlotCount { count } => trailer(count.into()),
-        Bundle::SlotNotSupported { slot } => (Status::SlotUnsupported, slot.into(), 0),
         Bundle::SlotOrder { slot } => trailer(slot.into()),
         Bundle::TableAddress { address } => manifest(address),
         Bundle::TableSize { size, limit } => (Status::TableTooLarge, size.into(), limit.into()),
@@ -137,10 +137,18 @@ fn chain(slot: u8, error: &Chain) -> (Status, u64, u64) {
         )
     };
     let invalid = |certificate: certificate_chain::Kind| {
-        (Status::ChainInvalid, certificate.number().into(), 0)
+        (
+            Status::ChainInvalid,
+            certificate.number().into(),
+            slot.into(),
+        )
     };
     let exceeds = |certificate: certificate_chain::Kind| {
-        (Status::ScopeExceedsParent, certificate.number().into(), 0)
+        (
+            Status::ScopeExceedsParent,
+            certificate.number().into(),
+            slot.into(),
+        )
     };
     match *error {
         Chain::AlgorithmMismatch { certificate }
@@ -150,6 +158,7 @@ fn chain(slot: u8, error: &Chain) -> (Status, u64, u64) {
         | Chain::Der { certificate, .. }
         | Chain::ExtensionTwice { certificate }
         | Chain::KeyForm { certificate }
+        | Chain::KeyStronger { certificate, .. }
         | Chain::KeyUsage { certificate }
         | Chain::Missing { certificate, .. }
         | Chain::NotCanonical { certificate }
@@ -174,18 +183,22 @@ fn chain(slot: u8, error: &Chain) -> (Status, u64, u64) {
         | Chain::ClassOutsideParent { certificate, .. }
         | Chain::CoreOutsideParent { certificate, .. }
         | Chain::RoleDiffers { certificate } => exceeds(certificate),
-        Chain::CertificateSignature { certificate } | Chain::Issuer { certificate } => {
-            invalid(certificate)
-        }
+        Chain::CertificateSignature { certificate }
+        | Chain::Issuer { certificate }
+        | Chain::IssuerAlgorithm { certificate, .. } => invalid(certificate),
         Chain::ChainLength { found } => (Status::ChainLength, found, 0),
-        Chain::ExtensionUnknown { certificate } => {
-            (Status::CriticalExtension, certificate.number().into(), 0)
-        }
+        Chain::ExtensionUnknown { certificate } => (
+            Status::CriticalExtension,
+            certificate.number().into(),
+            slot.into(),
+        ),
         Chain::HighS => (Status::SignatureHighS, slot.into(), 0),
         // About the platform's own roots, which are judged when the TA is built and when it starts.
         Chain::RootCount { found } => (Status::PlatformInvalid, rule, found),
         Chain::RootSlot { slot } => (Status::PlatformInvalid, rule, slot.into()),
-        Chain::Signature => (Status::SignatureInvalid, slot.into(), 0),
+        Chain::Signature | Chain::SlotAlgorithm { .. } => {
+            (Status::SignatureInvalid, slot.into(), 0)
+        }
         Chain::UnknownRoot => (Status::UnknownRoot, slot.into(), 0),
     }
 }

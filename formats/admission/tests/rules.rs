@@ -4,10 +4,12 @@ mod support;
 
 use admission::{Device, Refusal, admit};
 use certificate_chain::{Checker, Error, Kind, Role, Root, SCOPE, Scope};
-use firmware_bundle::{Access, SbomDigest, Segment};
+use firmware_bundle::{Access, Algorithm, SbomDigest, Segment};
 
 use support::pki::{Key, Pki, ROOT, extension, root_template};
-use support::{CLASS, Image, judge, pki, platform, present};
+use support::{
+    CLASS, Image, checker, judge, pki, pki_of, platform, platform_of_slots, present, second_pki,
+};
 
 /// Judges what `change` makes of the image, on the machine of the test bed.
 fn changed(change: impl FnOnce(&mut Image)) -> Result<(), Refusal> {
@@ -39,18 +41,101 @@ fn signed_by(pki: &Pki, changes: &[(&str, &str)]) -> Result<(), Refusal> {
 #[test]
 fn required_slots_are_those_that_are_present() {
     // bundle-format.md 12.1
-    assert_eq!(changed(|_| ()), Ok(()));
-    let two_roots = "[[root]]\nfile = \"keys/second.pem\"\nslot = 1\n\n[[core]]";
-    let both = [
-        ("required-slots = [0]", "required-slots = [0, 1]"),
-        ("[[core]]", two_roots),
+    let (first, second) = (pki(), second_pki());
+    let both = [(0, &first), (1, &second)];
+    let checker = checker(&both);
+    let judge = |slots: &[(u8, &Pki)], required: &str| {
+        let file = Image::new().sign_slots(slots);
+        judge(&file, &checker, &platform_of_slots(required))
+    };
+    let missing = |slot| Err(Refusal::SlotMissing { slot });
+    let table = [
+        ("[0]", [Ok(()), missing(0), Ok(())]),
+        ("[1]", [missing(1), Ok(()), Ok(())]),
+        ("[0, 1]", [missing(1), missing(0), Ok(())]),
     ];
-    assert_eq!(on(&both, |_| ()), Err(Refusal::SlotMissing { slot: 1 }));
-    let second = [
-        ("required-slots = [0]", "required-slots = [1]"),
-        ("[[core]]", two_roots),
-    ];
-    assert_eq!(on(&second, |_| ()), Err(Refusal::SlotMissing { slot: 1 }));
+    for (required, [only_first, only_second, all]) in table {
+        assert_eq!(judge(&both[..1], required), only_first, "{required}");
+        assert_eq!(judge(&both[1..], required), only_second, "{required}");
+        assert_eq!(judge(&both, required), all, "{required}");
+    }
+}
+
+#[test]
+fn a_slot_that_the_device_does_not_ask_for_is_judged_all_the_same() {
+    // bundle-format.md 4.3, 11.3 and 12.1
+    let (first, second) = (pki(), second_pki());
+    let both = [(0, &first), (1, &second)];
+    let file = Image::new().sign_slots(&both);
+    let only_first = platform(&[]);
+    assert_eq!(judge(&file, &checker(&both), &only_first), Ok(()));
+    assert_eq!(
+        judge(&file, &first.checker(), &only_first),
+        Err(Refusal::Chain {
+            slot: 1,
+            error: Error::UnknownRoot
+        }),
+        "nobody is pinned for it"
+    );
+    let mut wrong = file;
+    let last_of_signature = wrong.len() - 65;
+    wrong[last_of_signature] ^= 0x01;
+    assert_eq!(
+        judge(&wrong, &checker(&both), &only_first),
+        Err(Refusal::Chain {
+            slot: 1,
+            error: Error::Signature
+        })
+    );
+}
+
+#[test]
+fn what_a_signer_may_sign_counts_in_either_slot() {
+    // bundle-format.md 12.2 to 12.4, and 12.7
+    let scope = |kind, cores: &[u32], class, ceiling| {
+        Scope::new(kind, cores, &[class], ceiling, 1, Role::Development).unwrap()
+    };
+    let ed25519 = [Algorithm::Ed25519; 3];
+    let judge_second = |cores: &[u32], class, ceiling| {
+        let scope = |kind| scope(kind, cores, class, ceiling);
+        let second = Pki::of(scope(Kind::ProductCa), scope(Kind::Leaf), ed25519, 0x40);
+        let first = pki();
+        let both = [(0, &first), (1, &second)];
+        let file = Image::new().sign_slots(&both);
+        judge(&file, &checker(&both), &platform_of_slots("[0, 1]"))
+    };
+    assert_eq!(judge_second(&[0, 2], CLASS, 3), Ok(()));
+    assert_eq!(
+        judge_second(&[0], CLASS, 3),
+        Err(Refusal::CoreNotInScope { core: 2 })
+    );
+    assert_eq!(
+        judge_second(&[0, 2], [1; 16], 3),
+        Err(Refusal::DeviceClassNotInScope)
+    );
+    let (version, ceiling) = (3, 2);
+    assert_eq!(
+        judge_second(&[0, 2], CLASS, 2),
+        Err(Refusal::VersionAboveCeiling { version, ceiling })
+    );
+}
+
+#[test]
+fn no_key_signs_two_slots() {
+    // bundle-format.md 12.15
+    let first = pki();
+    let twice = [(0, &first), (1, &first)];
+    let file = Image::new().sign_slots(&twice);
+    let refused = Err(Refusal::SlotsShareKey { slot: 1 });
+    for required in ["[0]", "[0, 1]"] {
+        let platform = platform_of_slots(required);
+        assert_eq!(judge(&file, &checker(&twice), &platform), refused);
+    }
+    let second = pki_of([Algorithm::EcdsaP256Sha256; 3], 0x40);
+    let both = [(0, &first), (1, &second)];
+    let file = Image::new().sign_slots(&both);
+    let platform = platform_of_slots("[0, 1]");
+    assert_eq!(judge(&file, &checker(&both), &platform), Ok(()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn bundles() -> Vec<Bundle> {
     let (part, slot, segment, size, kind) = (Part::Manifest, 1, 2, 3, 4);
     vec![
         Bundle::AlgorithmNotSupported {
-            algorithm: Algorithm::Ed25519,
+            algorithm: Algorithm::MlDsa65,
         },
         Bundle::BareElf { length: 5 },
         Bundle::BuildIdLength { length: 65 },
@@ -94,7 +94,6 @@ fn bundles() -> Vec<Bundle> {
             found: 2,
         },
         Bundle::SlotCount { count: 0 },
-        Bundle::SlotNotSupported { slot },
         Bundle::SlotOrder { slot },
         Bundle::TableAddress { address: 1 },
         Bundle::TableSize { size: 9, limit: 8 },
@@ -146,7 +145,17 @@ fn chains() -> Vec<Chain> {
         Chain::ExtensionUnknown { certificate },
         Chain::HighS,
         Chain::Issuer { certificate },
+        Chain::IssuerAlgorithm {
+            certificate,
+            named: Algorithm::Ed25519,
+            key: Algorithm::EcdsaP384Sha384,
+        },
         Chain::KeyForm { certificate },
+        Chain::KeyStronger {
+            certificate,
+            key: Algorithm::EcdsaP384Sha384,
+            issuer: Algorithm::Ed25519,
+        },
         Chain::KeyUsage { certificate },
         Chain::Missing { certificate, field },
         Chain::NotCanonical { certificate },
@@ -165,6 +174,10 @@ fn chains() -> Vec<Chain> {
         },
         Chain::Serial { certificate },
         Chain::Signature,
+        Chain::SlotAlgorithm {
+            named: Algorithm::EcdsaP256Sha256,
+            key: Algorithm::Ed25519,
+        },
         Chain::TooLong {
             certificate,
             size: 2,
@@ -196,6 +209,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::SegmentOutside { segment, address },
         Refusal::SegmentWritableExecutable { segment, address },
         Refusal::SlotMissing { slot: 1 },
+        Refusal::SlotsShareKey { slot: 1 },
         Refusal::Table(resource_table::Error::Version { version: 2 }),
         Refusal::TableNotOnItsPage { address, page: 4 },
         Refusal::VectorTableElsewhere { address, boot },
@@ -293,6 +307,23 @@ fn statuses_tell_apart_what_users_must_tell_apart() {
     );
     assert_eq!(chain(Chain::UnknownRoot), (Status::UnknownRoot, 0, 0));
     assert_eq!(chain(Chain::Signature), (Status::SignatureInvalid, 0, 0));
+    let second = |error| status(Refusal::Chain { slot: 1, error });
+    assert_eq!(second(Chain::UnknownRoot), (Status::UnknownRoot, 1, 0));
+    assert_eq!(second(Chain::Signature), (Status::SignatureInvalid, 1, 0));
+    assert_eq!(
+        second(Chain::Issuer {
+            certificate: Kind::ProductCa
+        }),
+        (Status::ChainInvalid, 1, 1)
+    );
+    assert_eq!(
+        chain(Chain::KeyStronger {
+            certificate: Kind::Leaf,
+            key: Algorithm::EcdsaP384Sha384,
+            issuer: Algorithm::EcdsaP256Sha256,
+        }),
+        (Status::CertificateMalformed, 0, 1118)
+    );
     assert_eq!(
         chain(Chain::KeyUsage {
             certificate: Kind::ProductCa

@@ -17,6 +17,7 @@ use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::time::Time;
 
 use crate::der::{authority_key, signed_part, subject_key, value_within_limits, within_limits};
+use crate::signature::{holds_on_certificate, is_key, strength};
 use crate::{Error, Field, KEY_PURPOSE, SCOPE, Scope, sha256};
 
 /// A certificate's place in the chain.
@@ -67,10 +68,12 @@ pub struct Validity {
 pub struct Certificate {
     kind: Kind,
     signed: Vec<u8>,
+    signed_by: Algorithm,
     signature: Vec<u8>,
     issuer: Vec<u8>,
     subject: Vec<u8>,
     serial: Vec<u8>,
+    algorithm: Algorithm,
     public_key: Vec<u8>,
     key_id: [u8; 32],
     subject_key: Option<Vec<u8>>,
@@ -106,9 +109,9 @@ impl Certificate {
         if tbs.issuer_unique_id().is_some() || tbs.subject_unique_id().is_some() {
             return Err(Error::UniqueIdentifier { certificate }); // bundle-format.md 11.4
         }
-        signature_algorithm(certificate, parsed.signature_algorithm())?;
+        let signed_by = signature_algorithm(certificate, parsed.signature_algorithm())?;
         let spki = tbs.subject_public_key_info();
-        let public_key = public_key(certificate, spki)?;
+        let (algorithm, public_key) = public_key(certificate, spki)?;
         let extensions = Extensions::judge(
             certificate,
             tbs.extensions().map(Vec::as_slice).unwrap_or_default(),
@@ -119,10 +122,12 @@ impl Certificate {
         let mut judged = Certificate {
             kind,
             signed: Vec::new(),
+            signed_by,
             signature: parsed.signature().as_bytes().ok_or(not_canonical)?.to_vec(),
             issuer: tbs.issuer().to_der().map_err(encoded)?,
             subject: tbs.subject().to_der().map_err(encoded)?,
             serial: serial.to_vec(),
+            algorithm,
             public_key,
             key_id: sha256(&[&spki.to_der().map_err(encoded)?]),
             subject_key: extensions.subject_key,
@@ -151,7 +156,7 @@ impl Certificate {
         &self.key_id
     }
 
-    /// The key as an uncompressed point, 65 bytes.
+    /// The key as its SubjectPublicKeyInfo holds it: an uncompressed point of 65 or 97 bytes, or Ed25519's 32 bytes.
     #[must_use]
     pub fn public_key(&self) -> &[u8] {
         &self.public_key
@@ -160,7 +165,7 @@ impl Certificate {
     /// The algorithm of the key.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        Algorithm::EcdsaP256Sha256
+        self.algorithm
     }
 
     /// From when to when.
@@ -193,24 +198,39 @@ impl Certificate {
         &self.issuer
     }
 
-    /// Judges that `issuer` issued this certificate (bundle-format.md 11.3).
+    /// Judges that `issuer` issued this certificate and may do so with its key (bundle-format.md 11.3, 11.5 and 11.18).
     ///
     /// # Errors
-    /// `Issuer` or `CertificateSignature`.
+    /// `Issuer`, `KeyStronger`, `IssuerAlgorithm` or `CertificateSignature`.
     pub fn issued_by(&self, issuer: &Certificate) -> Result<(), Error> {
+        let certificate = self.kind;
         if self.issuer != issuer.subject {
-            return Err(Error::Issuer {
-                certificate: self.kind,
+            return Err(Error::Issuer { certificate });
+        }
+        if strength(self.algorithm) > strength(issuer.algorithm) {
+            // bundle-format.md 11.18
+            return Err(Error::KeyStronger {
+                certificate,
+                key: self.algorithm,
+                issuer: issuer.algorithm,
             });
         }
-        let key = ring::signature::UnparsedPublicKey::new(
-            &ring::signature::ECDSA_P256_SHA256_ASN1,
+        if self.signed_by != issuer.algorithm {
+            // bundle-format.md 11.5
+            return Err(Error::IssuerAlgorithm {
+                certificate,
+                named: self.signed_by,
+                key: issuer.algorithm,
+            });
+        }
+        holds_on_certificate(
+            issuer.algorithm,
             &issuer.public_key,
-        );
-        key.verify(&self.signed, &self.signature)
-            .map_err(|ring::error::Unspecified| Error::CertificateSignature {
-                certificate: self.kind,
-            })
+            &self.signed,
+            &self.signature,
+        )
+        .then_some(())
+        .ok_or(Error::CertificateSignature { certificate })
     }
 
     /// Whether `issuer` is the one to look at: same name, and the same key identifier where both give one.
@@ -325,45 +345,51 @@ fn purpose(certificate: Kind, ExtendedKeyUsage(found): ExtendedKeyUsage) -> Resu
 }
 
 /// bundle-format.md 11.5
-fn signature_algorithm(certificate: Kind, found: &AlgorithmIdentifierOwned) -> Result<(), Error> {
-    let algorithm = match found.oid {
-        ECDSA_WITH_SHA256 if found.parameters.is_none() => return Ok(()),
-        ECDSA_WITH_SHA384 => Algorithm::EcdsaP384Sha384,
-        ED25519 => Algorithm::Ed25519,
-        ML_DSA_65 => Algorithm::MlDsa65,
-        _ => return Err(Error::AlgorithmUnknown { certificate }),
-    };
-    Err(Error::AlgorithmNotSupported {
-        certificate,
-        algorithm,
-    })
-}
-
-/// bundle-format.md 11.5
-fn public_key(certificate: Kind, spki: &SubjectPublicKeyInfoOwned) -> Result<Vec<u8>, Error> {
-    let curve = spki
-        .algorithm
-        .parameters
-        .as_ref()
-        .and_then(|parameters| parameters.decode_as::<ObjectIdentifier>().ok());
-    let algorithm = match (spki.algorithm.oid, curve) {
-        (EC_PUBLIC_KEY, Some(P256)) => Algorithm::EcdsaP256Sha256,
-        (EC_PUBLIC_KEY, Some(P384)) => Algorithm::EcdsaP384Sha384,
+fn signature_algorithm(
+    certificate: Kind,
+    found: &AlgorithmIdentifierOwned,
+) -> Result<Algorithm, Error> {
+    let algorithm = match (found.oid, &found.parameters) {
+        (ECDSA_WITH_SHA256, None) => Algorithm::EcdsaP256Sha256,
+        (ECDSA_WITH_SHA384, None) => Algorithm::EcdsaP384Sha384,
         (ED25519, None) => Algorithm::Ed25519,
         (ML_DSA_65, None) => Algorithm::MlDsa65,
         _ => return Err(Error::AlgorithmUnknown { certificate }),
     };
-    if algorithm != Algorithm::EcdsaP256Sha256 {
+    supported(certificate, algorithm)
+}
+
+/// bundle-format.md 11.5
+fn public_key(
+    certificate: Kind,
+    spki: &SubjectPublicKeyInfoOwned,
+) -> Result<(Algorithm, Vec<u8>), Error> {
+    let parameters = spki.algorithm.parameters.as_ref();
+    let curve = parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
+    let algorithm = match (spki.algorithm.oid, parameters, curve) {
+        (EC_PUBLIC_KEY, _, Some(P256)) => Algorithm::EcdsaP256Sha256,
+        (EC_PUBLIC_KEY, _, Some(P384)) => Algorithm::EcdsaP384Sha384,
+        (ED25519, None, _) => Algorithm::Ed25519,
+        (ML_DSA_65, None, _) => Algorithm::MlDsa65,
+        _ => return Err(Error::AlgorithmUnknown { certificate }),
+    };
+    let algorithm = supported(certificate, algorithm)?;
+    spki.subject_public_key
+        .as_bytes()
+        .filter(|key| is_key(algorithm, key))
+        .map(|key| (algorithm, key.to_vec()))
+        .ok_or(Error::KeyForm { certificate })
+}
+
+/// bundle-format.md 11.5
+fn supported(certificate: Kind, algorithm: Algorithm) -> Result<Algorithm, Error> {
+    if algorithm == Algorithm::MlDsa65 {
         return Err(Error::AlgorithmNotSupported {
             certificate,
             algorithm,
         });
     }
-    spki.subject_public_key
-        .as_bytes()
-        .filter(|point| point.len() == 65 && point.first() == Some(&4))
-        .map(Vec::from)
-        .ok_or(Error::KeyForm { certificate })
+    Ok(algorithm)
 }
 
 fn decode<T>(certificate: Kind, extension: &Extension) -> Result<T, Error>

@@ -2,11 +2,10 @@
 
 use alloc::vec::Vec;
 
-use firmware_bundle::{Algorithm, MESSAGE_SIZE, SignatureCheck, Slot};
+use firmware_bundle::{MESSAGE_SIZE, SignatureCheck, Slot};
 use ring::digest::{Context, SHA256, SHA384};
-use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
-use crate::{Certificate, Error, Kind, Role, Scope, Validity};
+use crate::{Certificate, Error, Kind, Role, Scope, Validity, verify};
 
 /// Roots of one device.
 pub const MAX_ROOTS: usize = 8;
@@ -153,15 +152,18 @@ impl SignatureCheck for Checker {
         let certificate = Kind::Leaf;
         if slot.algorithm() != leaf.algorithm() {
             // bundle-format.md 4.5
-            return Err(Error::AlgorithmMismatch { certificate });
+            return Err(Error::SlotAlgorithm {
+                named: slot.algorithm(),
+                key: leaf.algorithm(),
+            });
         }
-        if slot.algorithm() == Algorithm::EcdsaP256Sha256 && is_high_s(slot.signature()) {
-            return Err(Error::HighS); // bundle-format.md 4.4
-        }
-        // bundle-format.md 4.5
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, leaf.public_key())
-            .verify(message, slot.signature())
-            .map_err(|ring::error::Unspecified| Error::Signature)?;
+        // bundle-format.md 4.4 and 4.5
+        verify(
+            leaf.algorithm(),
+            leaf.public_key(),
+            message,
+            slot.signature(),
+        )?;
         Ok(Signer {
             key_id: *leaf.key_id(),
             scope: *leaf.scope().ok_or(Error::Missing {
@@ -196,16 +198,3 @@ fn digest<const SIZE: usize>(mut context: Context, parts: &[&[u8]]) -> [u8; SIZE
     }
     digest
 }
-
-/// Whether s is above half the group's order: its mirror image would be a second signature of the same message.
-fn is_high_s(signature: &[u8]) -> bool {
-    signature
-        .get(32..)
-        .is_none_or(|s| s > HALF_ORDER.as_slice())
-}
-
-/// Half the order of P-256's group, rounded down.
-const HALF_ORDER: [u8; 32] = [
-    0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-    0xde, 0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
-];

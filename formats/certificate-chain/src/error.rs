@@ -131,10 +131,32 @@ pub enum Error {
         certificate: Kind,
     },
     /// bundle-format.md 11.5
-    #[error("the key of the {certificate} is not an uncompressed point")]
+    #[error("the {certificate} is signed by {named}, but the key above it is one of {key}")]
+    IssuerAlgorithm {
+        /// Whose.
+        certificate: Kind,
+        /// As it says.
+        named: Algorithm,
+        /// Its issuer's.
+        key: Algorithm,
+    },
+    /// bundle-format.md 11.5
+    #[error(
+        "the key of the {certificate} is neither an uncompressed point nor a sound key of Ed25519"
+    )]
     KeyForm {
         /// Whose.
         certificate: Kind,
+    },
+    /// bundle-format.md 11.18
+    #[error("the {certificate} has a key of {key}, which is stronger than the {issuer} above it")]
+    KeyStronger {
+        /// Whose.
+        certificate: Kind,
+        /// Its own.
+        key: Algorithm,
+        /// Its issuer's.
+        issuer: Algorithm,
     },
     /// bundle-format.md 11.10
     #[error("the {certificate}'s key usage is not that of its place")]
@@ -229,6 +251,14 @@ pub enum Error {
     /// bundle-format.md 4.5
     #[error("the signature does not hold")]
     Signature,
+    /// bundle-format.md 4.5
+    #[error("the slot is for {named}, but the leaf's key is one of {key}")]
+    SlotAlgorithm {
+        /// As the slot says.
+        named: Algorithm,
+        /// The leaf's.
+        key: Algorithm,
+    },
     /// bundle-format.md 11.2
     #[error("the {certificate} has {size} bytes, more than {limit}")]
     TooLong {
@@ -268,7 +298,7 @@ impl Error {
     pub fn rule(&self) -> u16 {
         match self {
             Error::HighS => 404,
-            Error::Signature => 405,
+            Error::Signature | Error::SlotAlgorithm { .. } => 405,
             Error::ChainLength { .. } => 1101,
             Error::TooLong { .. } | Error::TooManyElements { .. } => 1102,
             Error::CertificateSignature { .. } | Error::Issuer { .. } | Error::UnknownRoot => 1103,
@@ -278,6 +308,7 @@ impl Error {
             | Error::Version { .. } => 1104,
             Error::AlgorithmNotSupported { .. }
             | Error::AlgorithmUnknown { .. }
+            | Error::IssuerAlgorithm { .. }
             | Error::KeyForm { .. } => 1105,
             Error::Der { .. } | Error::NotCanonical { .. } => 1106,
             Error::Missing { .. } | Error::NotCritical { .. } => 1107,
@@ -293,6 +324,7 @@ impl Error {
             | Error::CoreOutsideParent { .. }
             | Error::RoleDiffers { .. } => 1115,
             Error::RootCount { .. } | Error::RootSlot { .. } => 1116,
+            Error::KeyStronger { .. } => 1118,
         }
     }
 }

@@ -14,11 +14,13 @@ mod checker;
 mod der;
 mod error;
 mod scope;
+mod signature;
 
 pub use certificate::{Certificate, Kind, Validity};
 pub use checker::{Checker, MAX_ROOTS, Root, Signer, sha256, sha384};
 pub use error::{Error, Field};
 pub use scope::{MAX_CLASSES, MAX_CORES, Role, Scope};
+pub use signature::verify;
 pub use x509_cert::spki::ObjectIdentifier;
 
 /// The scope extension (bundle-format.md 11.12); provisional: RFC 5612 keeps this arc for examples.
@@ -27,5 +29,5 @@ pub const SCOPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32
 pub const KEY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.1.2");
 /// The key purpose `codeSigning`, which a leaf has beside ours.
 pub const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
-/// The longest certificate (bundle-format.md 11.2). One with keys of P-256 is used to have less than 1 KiB.
+/// The longest certificate (bundle-format.md 11.2). One in use has less than 1 KiB.
 pub const MAX_CERTIFICATE: usize = 0x1000;

@@ -7,9 +7,9 @@ use certificate_chain::{Certificate, Checker, Error, Field, Kind, Role, Root, SC
 use firmware_bundle::Algorithm;
 
 use support::{
-    BASIC_CONSTRAINTS, CODE, ECDSA_WITH_SHA256, EXTENDED_KEY_USAGE, KEY_USAGE, Key, LEAF, OURS,
-    PRODUCT_CA, Pki, ROOT, Template, basic_constraints, bit_string, extension, name, oid, purposes,
-    root_template, sequence, tlv, validity,
+    BASIC_CONSTRAINTS, CODE, ECDSA_WITH_SHA256, ED25519, EXTENDED_KEY_USAGE, KEY_USAGE, Key, LEAF,
+    OURS, PRODUCT_CA, Pki, ROOT, Template, basic_constraints, bit_string, extension, name, oid,
+    purposes, root_template, sequence, tlv, validity,
 };
 
 const CLASS: [u8; 16] = [7; 16];
@@ -234,7 +234,7 @@ fn fields_of_a_certificate_that_break_the_profile_are_refused_by_name() {
     let p384 = sequence(&[&oid("1.2.840.10045.2.1"), &oid("1.3.132.0.34")]);
     let p521 = sequence(&[&oid("1.2.840.10045.2.1"), &oid("1.3.132.0.35")]);
     let p256 = sequence(&[&oid("1.2.840.10045.2.1"), &oid("1.2.840.10045.3.1.7")]);
-    let ed25519 = sequence(&[&oid("1.3.101.112")]);
+    let ed25519 = Key::of(Algorithm::Ed25519, LEAF).point();
     let point = Key::new(LEAF).point();
     let cases = [
         Case {
@@ -286,24 +286,6 @@ fn fields_of_a_certificate_that_break_the_profile_are_refused_by_name() {
             refused: Error::UniqueIdentifier { certificate },
         },
         Case {
-            what: "bundle-format.md 11.5: signed with SHA-384",
-            template: Template {
-                inner_algorithm: sequence(&[&oid("1.2.840.10045.4.3.3")]),
-                outer_algorithm: sequence(&[&oid("1.2.840.10045.4.3.3")]),
-                ..leaf()
-            },
-            refused: unsupported(Algorithm::EcdsaP384Sha384),
-        },
-        Case {
-            what: "bundle-format.md 11.5: signed with Ed25519",
-            template: Template {
-                inner_algorithm: ed25519.clone(),
-                outer_algorithm: ed25519.clone(),
-                ..leaf()
-            },
-            refused: unsupported(Algorithm::Ed25519),
-        },
-        Case {
             what: "bundle-format.md 11.5: signed with ML-DSA-65",
             template: Template {
                 inner_algorithm: sequence(&[&oid("2.16.840.1.101.3.4.3.18")]),
@@ -331,20 +313,60 @@ fn fields_of_a_certificate_that_break_the_profile_are_refused_by_name() {
             refused: Error::AlgorithmUnknown { certificate },
         },
         Case {
-            what: "bundle-format.md 11.5: a P-384 key",
+            what: "bundle-format.md 11.5: Ed25519 with parameters",
             template: Template {
-                spki: sequence(&[&p384, &bit_string(0, &[4; 97])]),
+                inner_algorithm: sequence(&[&oid(ED25519), &[5, 0]]),
+                outer_algorithm: sequence(&[&oid(ED25519), &[5, 0]]),
                 ..leaf()
             },
-            refused: unsupported(Algorithm::EcdsaP384Sha384),
+            refused: Error::AlgorithmUnknown { certificate },
         },
         Case {
-            what: "bundle-format.md 11.5: an Ed25519 key",
+            what: "bundle-format.md 11.5: signed with SHA-512",
             template: Template {
-                spki: sequence(&[&ed25519, &bit_string(0, &[4; 32])]),
+                inner_algorithm: sequence(&[&oid("1.2.840.10045.4.3.4")]),
+                outer_algorithm: sequence(&[&oid("1.2.840.10045.4.3.4")]),
                 ..leaf()
             },
-            refused: unsupported(Algorithm::Ed25519),
+            refused: Error::AlgorithmUnknown { certificate },
+        },
+        Case {
+            what: "bundle-format.md 11.5: an ML-DSA-65 key",
+            template: Template {
+                spki: sequence(&[
+                    &sequence(&[&oid("2.16.840.1.101.3.4.3.18")]),
+                    &bit_string(0, &[4; 1952]),
+                ]),
+                ..leaf()
+            },
+            refused: unsupported(Algorithm::MlDsa65),
+        },
+        Case {
+            what: "bundle-format.md 11.5: a key of Ed25519 with parameters",
+            template: Template {
+                spki: sequence(&[
+                    &sequence(&[&oid(ED25519), &[5, 0]]),
+                    &bit_string(0, &ed25519),
+                ]),
+                ..leaf()
+            },
+            refused: Error::AlgorithmUnknown { certificate },
+        },
+        Case {
+            what: "bundle-format.md 11.5: a key of Ed25519 of 31 bytes",
+            template: Template {
+                spki: sequence(&[&sequence(&[&oid(ED25519)]), &bit_string(0, &ed25519[..31])]),
+                ..leaf()
+            },
+            refused: Error::KeyForm { certificate },
+        },
+        Case {
+            what: "bundle-format.md 11.5: a point of P-256 as a key of P-384",
+            template: Template {
+                spki: sequence(&[&p384, &bit_string(0, &point)]),
+                ..leaf()
+            },
+            refused: Error::KeyForm { certificate },
         },
         Case {
             what: "bundle-format.md 11.5: a P-521 key",

@@ -355,12 +355,6 @@ pub enum Error {
         /// As the certificates part says.
         count: u16,
     },
-    /// bundle-format.md 3.5
-    #[error("signature slot {slot} is not supported yet")]
-    SlotNotSupported {
-        /// Slot number.
-        slot: u8,
-    },
     /// bundle-format.md 3.4
     #[error("signature slot {slot} is not above the one before")]
     SlotOrder {
@@ -444,7 +438,6 @@ impl Error {
             Error::SlotCount { .. } => 302,
             Error::CertificatesReserved => 303,
             Error::SlotOrder { .. } | Error::UnknownSlot { .. } => 304,
-            Error::SlotNotSupported { .. } => 305,
             Error::UnknownAlgorithm { .. } => 306,
             Error::AlgorithmNotSupported { .. } => 307,
             Error::CertificateCount { .. }

@@ -13,9 +13,9 @@ use crate::{
 pub enum Algorithm {
     /// 1
     EcdsaP256Sha256,
-    /// 2, not supported yet
+    /// 2
     EcdsaP384Sha384,
-    /// 3, not supported yet
+    /// 3
     Ed25519,
     /// 0x100, not supported yet
     MlDsa65,
@@ -75,7 +75,7 @@ pub struct Slot<'a> {
 }
 
 impl<'a> Slot<'a> {
-    /// The slot's number, 0 or 1.
+    /// The slot's number: 0, or 1 for the second signature (bundle-format.md 3.5).
     #[must_use]
     pub fn number(&self) -> u8 {
         self.number
@@ -335,11 +335,8 @@ fn slot<'a>(reader: &mut PartReader<'a>, previous: Option<u8>) -> Result<Slot<'a
     if previous.is_some_and(|previous| number <= previous) {
         return Err(Error::SlotOrder { slot: number }); // bundle-format.md 3.4
     }
-    if number != 0 {
-        return Err(Error::SlotNotSupported { slot: number }); // bundle-format.md 3.5
-    }
     let algorithm = Algorithm::from_id(head.algorithm.get())?;
-    if algorithm != Algorithm::EcdsaP256Sha256 {
+    if algorithm == Algorithm::MlDsa65 {
         return Err(Error::AlgorithmNotSupported { algorithm }); // bundle-format.md 3.7
     }
 

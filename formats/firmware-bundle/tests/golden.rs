@@ -103,3 +103,37 @@ fn a_signed_manifest_is_the_same_as_the_unverified_one() {
     let version = with_manifest(&file, |manifest| manifest.security_version());
     assert_eq!(version, Ok(3));
 }
+
+#[test]
+fn the_golden_bundles_of_other_signers_differ_in_nothing_but_who_signed() {
+    // bundle-format.md 3.1, bundle-format.md 3.6, bundle-format.md 4.1
+    let reference = Parts::golden();
+    let (p256, p384, ed25519) = (
+        Algorithm::EcdsaP256Sha256,
+        Algorithm::EcdsaP384Sha384,
+        Algorithm::Ed25519,
+    );
+    for (text, expected) in [
+        (support::V1_P384, &[(0, p384)][..]),
+        (support::V1_ED25519, &[(0, ed25519)]),
+        (support::V1_TWO_SLOTS, &[(0, p256), (1, ed25519)]),
+    ] {
+        let parts = Parts::of(golden(text));
+        assert_eq!(parts.elf, reference.elf);
+        assert_eq!(parts.manifest, reference.manifest);
+        let file = golden(text);
+        let trailer = Trailer::of(&present(&file)).unwrap();
+        let slots: Vec<_> = trailer
+            .slots()
+            .map(|slot| (slot.number(), slot.algorithm()))
+            .collect();
+        assert_eq!(slots, expected);
+        let signatures: Vec<u8> = trailer
+            .slots()
+            .flat_map(|slot| slot.signature())
+            .copied()
+            .collect();
+        assert_eq!(signatures, parts.signatures);
+        assert!(trailer.slots().all(|slot| slot.chain().count() == 2));
+    }
+}

@@ -237,16 +237,6 @@ fn a_footer_of_another_version_or_with_reserved_bits_is_refused() {
 
 #[test]
 fn slots_that_break_the_format_are_refused() {
-    let two_slots = |number: u8| {
-        let mut parts = Parts::certificates(|bytes| {
-            bytes[0] = 2;
-            let mut second = bytes[16..].to_vec();
-            second[0] = number;
-            bytes.extend(second);
-        });
-        parts.signatures.resize(128, 0);
-        parts.file()
-    };
     let byte = |at: usize, value: u8| Parts::certificates(|bytes| bytes[at] = value).file();
     let algorithm = |id: u16| Parts::certificates(|bytes| put(bytes, 18, &id.to_le_bytes())).file();
     let not_supported = |algorithm| Error::AlgorithmNotSupported { algorithm };
@@ -268,18 +258,18 @@ fn slots_that_break_the_format_are_refused() {
         },
         Case {
             what: "bundle-format.md 3.4: slot 0 twice",
-            file: two_slots(0),
+            file: two_slots([0, 0], [1, 1]),
             refused: Error::SlotOrder { slot: 0 },
         },
         Case {
-            what: "bundle-format.md 3.5: slot 1 behind slot 0",
-            file: two_slots(1),
-            refused: Error::SlotNotSupported { slot: 1 },
+            what: "bundle-format.md 3.4: slot 1 twice",
+            file: two_slots([1, 1], [1, 1]),
+            refused: Error::SlotOrder { slot: 1 },
         },
         Case {
-            what: "bundle-format.md 3.5: slot 1 alone",
-            file: byte(16, 1),
-            refused: Error::SlotNotSupported { slot: 1 },
+            what: "bundle-format.md 3.4: slot 1 in front of slot 0",
+            file: two_slots([1, 0], [1, 1]),
+            refused: Error::SlotOrder { slot: 0 },
         },
         Case {
             what: "bundle-format.md 3.6: algorithm 0",
@@ -292,18 +282,13 @@ fn slots_that_break_the_format_are_refused() {
             refused: Error::UnknownAlgorithm { id: 4 },
         },
         Case {
-            what: "bundle-format.md 3.7: P-384",
-            file: algorithm(2),
-            refused: not_supported(Algorithm::EcdsaP384Sha384),
-        },
-        Case {
-            what: "bundle-format.md 3.7: Ed25519",
-            file: algorithm(3),
-            refused: not_supported(Algorithm::Ed25519),
-        },
-        Case {
             what: "bundle-format.md 3.7: ML-DSA-65",
             file: algorithm(0x100),
+            refused: not_supported(Algorithm::MlDsa65),
+        },
+        Case {
+            what: "bundle-format.md 3.7: ML-DSA-65 in the second slot",
+            file: two_slots([0, 1], [1, 0x100]),
             refused: not_supported(Algorithm::MlDsa65),
         },
         Case {
@@ -325,6 +310,64 @@ fn slots_that_break_the_format_are_refused() {
     // bundle-format.md 3.3
     for at in (2..16).chain(17..18) {
         assert_eq!(read(&byte(at, 1)), Err(Error::CertificatesReserved), "{at}");
+    }
+}
+
+/// The golden bundle's slot twice, with these numbers and algorithms, signed anew.
+fn two_slots(numbers: [u8; 2], algorithms: [u16; 2]) -> Vec<u8> {
+    two_slots_as_parts(numbers, algorithms).file()
+}
+
+fn two_slots_as_parts(numbers: [u8; 2], algorithms: [u16; 2]) -> Parts {
+    let mut parts = Parts::certificates(|bytes| {
+        bytes[0] = 2;
+        let mut second = bytes[16..].to_vec();
+        bytes[16] = numbers[0];
+        second[0] = numbers[1];
+        put(bytes, 18, &algorithms[0].to_le_bytes());
+        put(&mut second, 2, &algorithms[1].to_le_bytes());
+        bytes.extend(second);
+    });
+    let size = |algorithm| if algorithm == 2 { 96 } else { 64 };
+    parts
+        .signatures
+        .resize(algorithms.map(size).iter().sum(), 0);
+    parts
+}
+
+#[test]
+fn either_slot_or_both_are_read_with_any_supported_algorithm() {
+    // bundle-format.md 3.5, bundle-format.md 3.6
+    for (id, algorithm) in [
+        (1, Algorithm::EcdsaP256Sha256),
+        (2, Algorithm::EcdsaP384Sha384),
+        (3, Algorithm::Ed25519),
+    ] {
+        assert_eq!(algorithm.id(), id);
+        for number in [0, 1] {
+            let mut parts = Parts::certificates(|bytes| {
+                bytes[16] = number;
+                put(bytes, 18, &id.to_le_bytes());
+            });
+            parts.signatures.resize(algorithm.signature_size(), 0);
+            assert_eq!(read(&parts.file()), Ok(()), "{algorithm} in slot {number}");
+        }
+        for other in [1, 2, 3] {
+            let file = two_slots([0, 1], [id, other]);
+            assert_eq!(read(&file), Ok(()));
+            let trailer = Trailer::of(&present(&file)).unwrap();
+            let slots: Vec<_> = trailer.slots().collect();
+            assert_eq!(slots[0].number(), 0);
+            assert_eq!(slots[0].algorithm(), algorithm);
+            assert_eq!(slots[1].number(), 1);
+            assert_eq!(slots[1].algorithm().id(), other);
+            assert_eq!(slots[0].signature().len(), algorithm.signature_size());
+            assert_eq!(
+                slots[1].signature().len(),
+                slots[1].algorithm().signature_size()
+            );
+            assert!(slots[0].chain().eq(slots[1].chain()));
+        }
     }
 }
 
@@ -397,6 +440,17 @@ fn the_signatures_are_as_long_as_their_algorithms_say() {
         );
     }
     assert_eq!(read(&Parts::golden().file()), Ok(()));
+    for found in [64, 128, 144, 176] {
+        let mut parts = two_slots_as_parts([0, 1], [2, 3]);
+        parts.signatures.resize(found, 0);
+        assert_eq!(
+            read(&parts.file()),
+            Err(Error::SignaturesSize {
+                expected: 160,
+                found: found as u64
+            })
+        );
+    }
 }
 
 #[test]
@@ -447,4 +501,26 @@ fn a_manifest_is_only_given_out_when_every_signature_holds() {
             error: Forged
         })
     );
+}
+
+#[test]
+fn one_signature_that_does_not_hold_is_enough_to_refuse_whichever_slot_it_is_in() {
+    // bundle-format.md 4.3
+    let good = two_slots([0, 1], [1, 2]);
+    let verify = |file: &[u8]| {
+        let trailer = Trailer::of(&present(file)).unwrap();
+        trailer.verify(&Toy).map(|verified| {
+            let signers = verified.signers().map(|(slot, signer)| (slot, *signer));
+            signers.collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(verify(&good), Ok(vec![(0, 0), (1, 1)]));
+    let signatures = good.len() - 64 - 160;
+    for at in 0..160 {
+        let mut forged = good.clone();
+        forged[signatures + at] ^= 1;
+        let slot = if at < 64 { 0 } else { 1 };
+        let error = Forged;
+        assert_eq!(verify(&forged), Err(SlotRefused { slot, error }));
+    }
 }

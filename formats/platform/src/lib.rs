@@ -43,8 +43,8 @@ pub const MAX_NAME: usize = 32;
 pub const MAX_CORES: usize = 16;
 /// The most private regions a core has.
 pub const MAX_REGIONS: usize = 16;
-/// The most signature slots.
-pub const MAX_SLOTS: u8 = 4;
+/// The signature slots that a bundle can have.
+pub const MAX_SLOTS: u8 = 2;
 /// What every region and window is aligned to and a multiple of.
 pub const PAGE: u64 = 0x1000;
 /// How much of the table page the table may take; behind it lie the two generation lines.

@@ -265,8 +265,8 @@ fn each_broken_rule_is_named() {
         Case(
             "slot out of range",
             "slot = 0",
-            "slot = 4",
-            Error::Slot { slot: 4 },
+            "slot = 2",
+            Error::Slot { slot: 2 },
         ),
         Case(
             "no root for a required slot",

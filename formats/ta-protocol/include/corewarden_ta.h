@@ -188,13 +188,13 @@ struct corewarden_ta_root {
 #define COREWARDEN_TA_CERTIFICATE_MALFORMED 0x80000028u
 /* the chain ends at no root that this device trusts; slot */
 #define COREWARDEN_TA_UNKNOWN_ROOT 0x80000029u
-/* a certificate is not signed by the one above it; certificate */
+/* a certificate is not signed by the one above it; certificate, slot */
 #define COREWARDEN_TA_CHAIN_INVALID 0x8000002au
-/* a certificate claims more than the one above it may give; certificate */
+/* a certificate claims more than the one above it may give; certificate, slot */
 #define COREWARDEN_TA_SCOPE_EXCEEDS_PARENT 0x8000002bu
 /* a development key signed for a release device; certificate */
 #define COREWARDEN_TA_DEVELOPMENT_SIGNER 0x8000002cu
-/* a certificate has a critical extension that is not known; certificate */
+/* a certificate has a critical extension that is not known; certificate, slot */
 #define COREWARDEN_TA_CRITICAL_EXTENSION 0x8000002du
 /* a required signature slot is missing; slot */
 #define COREWARDEN_TA_SLOT_MISSING 0x8000002eu
@@ -288,5 +288,7 @@ struct corewarden_ta_root {
 #define COREWARDEN_TA_CHAIN_LENGTH 0x8000005au
 /* a signature is not in its canonical form (high s); slot */
 #define COREWARDEN_TA_SIGNATURE_HIGH_S 0x8000005bu
+/* two signature slots are signed by the same key; slot */
+#define COREWARDEN_TA_SLOTS_SHARE_KEY 0x8000005cu
 
 #endif /* COREWARDEN_TA_H */

@@ -163,13 +163,14 @@ statuses! {
     // Certificates and signatures.
     CertificateMalformed = 0x8000_0028, SECURITY, "a certificate does not keep to the profile", "certificate", "rule of bundle-format.md (1109 is 11.9)";
     UnknownRoot = 0x8000_0029, SIGNATURE_INVALID, "the chain ends at no root that this device trusts", "slot", "";
-    ChainInvalid = 0x8000_002A, SIGNATURE_INVALID, "a certificate is not signed by the one above it", "certificate", "";
-    ScopeExceedsParent = 0x8000_002B, SECURITY, "a certificate claims more than the one above it may give", "certificate", "";
+    ChainInvalid = 0x8000_002A, SIGNATURE_INVALID, "a certificate is not signed by the one above it", "certificate", "slot";
+    ScopeExceedsParent = 0x8000_002B, SECURITY, "a certificate claims more than the one above it may give", "certificate", "slot";
     DevelopmentSigner = 0x8000_002C, SECURITY, "a development key signed for a release device", "certificate", "";
-    CriticalExtension = 0x8000_002D, SECURITY, "a certificate has a critical extension that is not known", "certificate", "";
+    CriticalExtension = 0x8000_002D, SECURITY, "a certificate has a critical extension that is not known", "certificate", "slot";
     SlotMissing = 0x8000_002E, SIGNATURE_INVALID, "a required signature slot is missing", "slot", "";
     SignatureInvalid = 0x8000_002F, SIGNATURE_INVALID, "a signature does not verify", "slot", "";
     AlgorithmUnsupported = 0x8000_0030, NOT_SUPPORTED, "a signature algorithm that is not supported yet", "algorithm", "slot";
+    // Of TAs from before second signatures; this one does not answer it.
     SlotUnsupported = 0x8000_0031, NOT_SUPPORTED, "a second signature slot is not supported yet", "slot", "";
 
     // The manifest and its target.
@@ -221,6 +222,7 @@ statuses! {
     VectorTableOutside = 0x8000_0059, ACCESS_DENIED, "the vector table lies in no executable segment", "vector table", "";
     ChainLength = 0x8000_005A, SECURITY, "a chain is not a leaf and its product CA", "certificates", "";
     SignatureHighS = 0x8000_005B, SIGNATURE_INVALID, "a signature is not in its canonical form (high s)", "slot", "";
+    SlotsShareKey = 0x8000_005C, SECURITY, "two signature slots are signed by the same key", "slot", "";
 }
 
 #[cfg(test)]

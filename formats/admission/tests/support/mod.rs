@@ -6,7 +6,7 @@
 pub(crate) mod pki;
 
 use admission::{Admitted, Device, Refusal, admit};
-use certificate_chain::{Checker, sha256, sha384};
+use certificate_chain::{Checker, Kind, Role, Root, Scope, sha256, sha384};
 use firmware_bundle::write::{Description, Draft, SlotDescription};
 use firmware_bundle::{Access, Algorithm, Extension, File, Segment, Step};
 use platform::Platform;
@@ -56,16 +56,23 @@ impl Image {
 
     /// The bundle, signed by the leaf key of `pki`.
     pub(crate) fn sign(&self, pki: &Pki) -> Vec<u8> {
-        let draft = self.draft(pki);
+        self.sign_slots(&[(0, pki)])
+    }
+
+    /// The bundle, with one signature for each slot.
+    pub(crate) fn sign_slots(&self, slots: &[(u8, &Pki)]) -> Vec<u8> {
+        let draft = self.draft(slots);
         let parts = draft.signed_parts().unwrap();
         let message = Draft::message(&sha384(&parts));
-        let signature = Key::new(LEAF).sign_raw(&message);
+        let sign = |(_, pki): &(u8, &Pki)| pki.signer.sign_raw(&message);
+        let signatures: Vec<_> = slots.iter().map(sign).collect();
+        let signatures: Vec<&[u8]> = signatures.iter().map(Vec::as_slice).collect();
         let mut file = self.elf.clone();
-        file.extend(draft.finish(&[&signature]).unwrap());
+        file.extend(draft.finish(&signatures).unwrap());
         file
     }
 
-    pub(crate) fn draft(&self, pki: &Pki) -> Draft {
+    fn draft(&self, slots: &[(u8, &Pki)]) -> Draft {
         let extensions: Vec<Extension<'_>> = self
             .extensions
             .iter()
@@ -90,12 +97,17 @@ impl Image {
                 .map(|(address, table)| (*address, table.as_slice())),
             extensions: &extensions,
         };
-        let slot = SlotDescription {
-            number: 0,
-            algorithm: Algorithm::EcdsaP256Sha256,
-            chain: &pki.chain(),
-        };
-        Draft::new(&self.elf, &description, &[slot], sha256).unwrap()
+        let chains: Vec<_> = slots.iter().map(|(_, pki)| pki.chain()).collect();
+        let slots: Vec<_> = slots
+            .iter()
+            .zip(&chains)
+            .map(|((number, pki), chain)| SlotDescription {
+                number: *number,
+                algorithm: pki.algorithm,
+                chain,
+            })
+            .collect();
+        Draft::new(&self.elf, &description, &slots, sha256).unwrap()
     }
 }
 
@@ -123,6 +135,34 @@ pub(crate) fn sign_anew(mut file: Vec<u8>, change: impl FnOnce(&mut [u8])) -> Ve
 /// A development chain for the image's cores and class, up to version 10.
 pub(crate) fn pki() -> Pki {
     Pki::development(&[0, 1, 2], &[CLASS], 10)
+}
+
+/// The same for an owner whose root, product CA and leaf have keys of these algorithms.
+pub(crate) fn pki_of(algorithms: [Algorithm; 3], owner: u8) -> Pki {
+    let scope = |kind| Scope::new(kind, &[0, 1, 2], &[CLASS], 10, 1, Role::Development).unwrap();
+    Pki::of(scope(Kind::ProductCa), scope(Kind::Leaf), algorithms, owner)
+}
+
+/// The owner of slot 1 in the golden bundle of two slots: a mixed chain, strong above.
+pub(crate) fn second_pki() -> Pki {
+    let p384 = Algorithm::EcdsaP384Sha384;
+    pki_of([p384, p384, Algorithm::Ed25519], 0x40)
+}
+
+/// A device that pins one root for each slot.
+pub(crate) fn checker(slots: &[(u8, &Pki)]) -> Checker {
+    let root = |(slot, pki): &(u8, &Pki)| Root::parse(*slot, &pki.root).unwrap();
+    Checker::new(slots.iter().map(root).collect()).unwrap()
+}
+
+/// A machine that asks for these slots, and pins a root for both.
+pub(crate) fn platform_of_slots(required: &str) -> Platform {
+    let required = format!("required-slots = {required}");
+    let second_root = "[[root]]\nfile = \"keys/second.pem\"\nslot = 1\n\n[[core]]";
+    platform(&[
+        ("required-slots = [0]", &required),
+        ("[[core]]", second_root),
+    ])
 }
 
 /// The test bed's machine, with pieces of its platform file replaced.

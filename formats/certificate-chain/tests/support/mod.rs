@@ -5,49 +5,117 @@
 #![allow(dead_code, reason = "each test binary uses another part of it")]
 
 use certificate_chain::{Checker, Kind, Role, Root, SCOPE, Scope};
+use firmware_bundle::Algorithm;
 use p256::ecdsa::signature::Signer as _;
-use p256::ecdsa::{Signature, SigningKey};
+use ring::signature::KeyPair as _;
 
-/// A P-256 key made of one repeated byte.
-pub(crate) struct Key(SigningKey);
+/// A key made of one repeated byte.
+pub(crate) enum Key {
+    P256(p256::ecdsa::SigningKey),
+    P384(p384::ecdsa::SigningKey),
+    Ed25519(ring::signature::Ed25519KeyPair),
+}
 
 impl Key {
     pub(crate) fn new(seed: u8) -> Key {
-        Key(SigningKey::from_slice(&[seed; 32]).unwrap())
+        Key::of(Algorithm::EcdsaP256Sha256, seed)
     }
 
-    /// The uncompressed point.
+    pub(crate) fn of(algorithm: Algorithm, seed: u8) -> Key {
+        match algorithm {
+            Algorithm::EcdsaP256Sha256 => {
+                Key::P256(p256::ecdsa::SigningKey::from_slice(&[seed; 32]).unwrap())
+            }
+            Algorithm::EcdsaP384Sha384 => {
+                Key::P384(p384::ecdsa::SigningKey::from_slice(&[seed; 48]).unwrap())
+            }
+            Algorithm::Ed25519 => Key::Ed25519(
+                ring::signature::Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap(),
+            ),
+            Algorithm::MlDsa65 => panic!("nobody signs with it yet"),
+        }
+    }
+
+    /// What the SubjectPublicKeyInfo holds: the uncompressed point, or Ed25519's 32 bytes.
     pub(crate) fn point(&self) -> Vec<u8> {
-        let point = self.0.verifying_key().to_sec1_point(false);
-        point.as_bytes().to_vec()
+        match self {
+            Key::P256(key) => key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
+            Key::P384(key) => key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
+            Key::Ed25519(key) => key.public_key().as_ref().to_vec(),
+        }
     }
 
     /// The SubjectPublicKeyInfo.
     pub(crate) fn spki(&self) -> Vec<u8> {
-        let algorithm = sequence(&[&oid("1.2.840.10045.2.1"), &oid("1.2.840.10045.3.1.7")]);
+        let algorithm = match self {
+            Key::P256(_) => sequence(&[&oid(EC_PUBLIC_KEY), &oid("1.2.840.10045.3.1.7")]),
+            Key::P384(_) => sequence(&[&oid(EC_PUBLIC_KEY), &oid("1.3.132.0.34")]),
+            Key::Ed25519(_) => sequence(&[&oid(ED25519)]),
+        };
         sequence(&[&algorithm, &bit_string(0, &self.point())])
     }
 
-    /// r and s, each 32 bytes, with a low s.
-    pub(crate) fn sign_raw(&self, message: &[u8]) -> [u8; 64] {
-        let signature: Signature = self.0.sign(message);
-        signature.normalize_s().to_bytes().into()
+    /// What its signatures are called in a certificate.
+    pub(crate) fn signs_by(&self) -> &'static str {
+        match self {
+            Key::P256(_) => ECDSA_WITH_SHA256,
+            Key::P384(_) => ECDSA_WITH_SHA384,
+            Key::Ed25519(_) => ED25519,
+        }
     }
 
-    /// The same signature's mirror image.
-    pub(crate) fn sign_raw_high(&self, message: &[u8]) -> [u8; 64] {
-        let low = Signature::from_slice(&self.sign_raw(message)).unwrap();
-        let (r, s) = low.split_scalars();
-        Signature::from_scalars(r.to_bytes(), (-s).to_bytes())
-            .unwrap()
-            .to_bytes()
-            .into()
+    /// As a bundle has it: r and s with a low s, or Ed25519's 64 bytes.
+    pub(crate) fn sign_raw(&self, message: &[u8]) -> Vec<u8> {
+        match self {
+            Key::P256(key) => low_p256(key, message).to_bytes().to_vec(),
+            Key::P384(key) => low_p384(key, message).to_bytes().to_vec(),
+            Key::Ed25519(key) => key.sign(message).as_ref().to_vec(),
+        }
     }
 
-    fn sign_der(&self, message: &[u8]) -> Vec<u8> {
-        let signature: Signature = self.0.sign(message);
-        signature.normalize_s().to_der().as_bytes().to_vec()
+    /// The same signature's mirror image: in ECDSA with the other s, in Ed25519 with the group's order added to S.
+    pub(crate) fn sign_raw_high(&self, message: &[u8]) -> Vec<u8> {
+        match self {
+            Key::P256(key) => {
+                let (r, s) = low_p256(key, message).split_scalars();
+                let high = p256::ecdsa::Signature::from_scalars(r.to_bytes(), (-s).to_bytes());
+                high.unwrap().to_bytes().to_vec()
+            }
+            Key::P384(key) => {
+                let (r, s) = low_p384(key, message).split_scalars();
+                let high = p384::ecdsa::Signature::from_scalars(r.to_bytes(), (-s).to_bytes());
+                high.unwrap().to_bytes().to_vec()
+            }
+            Key::Ed25519(key) => {
+                let mut signature = key.sign(message).as_ref().to_vec();
+                let mut carry = 0;
+                for (byte, order) in signature[32..].iter_mut().zip(ED25519_ORDER) {
+                    let sum = u16::from(*byte) + u16::from(order) + carry;
+                    (*byte, carry) = (sum as u8, sum >> 8);
+                }
+                assert_eq!(carry, 0, "below 2^256");
+                signature
+            }
+        }
     }
+
+    fn sign_certificate(&self, message: &[u8]) -> Vec<u8> {
+        match self {
+            Key::P256(key) => low_p256(key, message).to_der().as_bytes().to_vec(),
+            Key::P384(key) => low_p384(key, message).to_der().as_bytes().to_vec(),
+            Key::Ed25519(key) => key.sign(message).as_ref().to_vec(),
+        }
+    }
+}
+
+fn low_p256(key: &p256::ecdsa::SigningKey, message: &[u8]) -> p256::ecdsa::Signature {
+    let signature: p256::ecdsa::Signature = key.sign(message);
+    signature.normalize_s()
+}
+
+fn low_p384(key: &p384::ecdsa::SigningKey, message: &[u8]) -> p384::ecdsa::Signature {
+    let signature: p384::ecdsa::Signature = key.sign(message);
+    signature.normalize_s()
 }
 
 /// Everything that stands in a certificate, as encoded pieces.
@@ -121,10 +189,17 @@ impl Template {
         self
     }
 
+    /// Names the algorithm by which `issuer` signs.
+    pub(crate) fn under(mut self, issuer: &Key) -> Template {
+        self.inner_algorithm = sequence(&[&oid(issuer.signs_by())]);
+        self.outer_algorithm = self.inner_algorithm.clone();
+        self
+    }
+
     /// The certificate, signed by `issuer`.
     pub(crate) fn sign(&self, issuer: &Key) -> Vec<u8> {
         let signed = self.to_be_signed();
-        let signature = bit_string(0, &issuer.sign_der(&signed));
+        let signature = bit_string(0, &issuer.sign_certificate(&signed));
         sequence(&[&signed, &self.outer_algorithm, &signature])
     }
 
@@ -153,17 +228,34 @@ pub(crate) struct Pki {
     pub(crate) root: Vec<u8>,
     pub(crate) product_ca: Vec<u8>,
     pub(crate) leaf: Vec<u8>,
+    pub(crate) signer: Key,
+    pub(crate) algorithm: Algorithm,
 }
 
 impl Pki {
     /// Root without scope; product CA and leaf with these.
     pub(crate) fn new(product_ca: Scope, leaf: Scope) -> Pki {
+        Pki::of(product_ca, leaf, [Algorithm::EcdsaP256Sha256; 3], 0)
+    }
+
+    /// The same with the algorithms of root, product CA and leaf, and other keys for each owner.
+    pub(crate) fn of(product_ca: Scope, leaf: Scope, algorithms: [Algorithm; 3], owner: u8) -> Pki {
+        let [root, ca, algorithm] = algorithms;
+        let root = Key::of(root, ROOT + owner);
+        let ca = Key::of(ca, PRODUCT_CA + owner);
+        let signer = Key::of(algorithm, LEAF + owner);
         Pki {
-            root: root_template().sign(&Key::new(ROOT)),
-            product_ca: Template::new(Kind::ProductCa, &Key::new(PRODUCT_CA), Some(product_ca))
-                .sign(&Key::new(ROOT)),
-            leaf: Template::new(Kind::Leaf, &Key::new(LEAF), Some(leaf))
-                .sign(&Key::new(PRODUCT_CA)),
+            root: Template::new(Kind::Root, &root, None)
+                .under(&root)
+                .sign(&root),
+            product_ca: Template::new(Kind::ProductCa, &ca, Some(product_ca))
+                .under(&root)
+                .sign(&root),
+            leaf: Template::new(Kind::Leaf, &signer, Some(leaf))
+                .under(&ca)
+                .sign(&ca),
+            signer,
+            algorithm,
         }
     }
 
@@ -190,8 +282,9 @@ pub(crate) fn signed_part(der: &[u8]) -> &[u8] {
 
 /// A certificate around a signed part.
 pub(crate) fn sign(signed: &[u8], issuer: &Key) -> Vec<u8> {
-    let signature = bit_string(0, &issuer.sign_der(signed));
-    sequence(&[signed, &sequence(&[&oid(ECDSA_WITH_SHA256)]), &signature])
+    let signature = bit_string(0, &issuer.sign_certificate(signed));
+    let algorithm = sequence(&[&oid(issuer.signs_by())]);
+    sequence(&[signed, &algorithm, &signature])
 }
 
 pub(crate) fn root_template() -> Template {
@@ -280,4 +373,12 @@ pub(crate) const BASIC_CONSTRAINTS: &str = "2.5.29.19";
 pub(crate) const KEY_USAGE: &str = "2.5.29.15";
 pub(crate) const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
 pub(crate) const ECDSA_WITH_SHA256: &str = "1.2.840.10045.4.3.2";
+pub(crate) const ECDSA_WITH_SHA384: &str = "1.2.840.10045.4.3.3";
+pub(crate) const ED25519: &str = "1.3.101.112";
+pub(crate) const EC_PUBLIC_KEY: &str = "1.2.840.10045.2.1";
+/// The order of Ed25519's group, little-endian (RFC 8032, 5.1).
+pub(crate) const ED25519_ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
 const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
