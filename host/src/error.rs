@@ -73,6 +73,9 @@ pub enum Error {
     /// The caller's flag called the waiting off.
     #[error("interrupted")]
     Interrupted,
+    /// What was handed out at a meeting is not a window and its doorbells.
+    #[error("what was handed out is no window with two doorbells")]
+    Invitation,
     /// The peer's rings broke a rule, which ended the link; a new one begins.
     #[error("the peer broke the link: {0}")]
     LinkBroken(rpmsg::Error),
@@ -153,6 +156,14 @@ pub enum Error {
         /// Where it was.
         address: u32,
     },
+    /// A Unix socket failed.
+    #[error("cannot {operation}: {}", ErrnoText(*errno))]
+    Socket {
+        /// What was tried.
+        operation: SocketOperation,
+        /// The system's reason.
+        errno: i32,
+    },
     /// Nothing happened in time.
     #[error("{waiting}: nothing for {milliseconds} ms")]
     TimeLimit {
@@ -214,6 +225,15 @@ impl Error {
             Error::DoorbellMissing => {
                 Some("see /sys/class/virtio-ports/*/name, and the platform file")
             }
+            Error::Invitation => Some("is it a meeting of corewarden that listens there?"),
+            Error::Socket {
+                operation: SocketOperation::Lock,
+                errno: EAGAIN,
+            } => Some("another process listens there; one can at a time"),
+            Error::Socket {
+                operation: SocketOperation::Connect,
+                ..
+            } => Some("does the one who listens run, and may this user write to its socket?"),
             Error::NoRpmsgDevice => {
                 Some("the firmware must have a virtio device of id 7 in its resource table")
             }
@@ -282,12 +302,34 @@ named! {
 }
 
 named! {
+    /// What was tried with a Unix socket.
+    pub enum SocketOperation {
+        /// Taking in a client.
+        Accept => "accept at the socket",
+        /// Giving it its place, owner and mode.
+        Bind => "listen at the socket",
+        /// Reaching the one who listens.
+        Connect => "connect to the socket",
+        /// Being the only one at that place.
+        Lock => "be the only one at the socket",
+        /// Taking a packet.
+        Receive => "receive from the socket",
+        /// Sending a packet.
+        Send => "send to the socket",
+    }
+}
+
+named! {
     /// What was tried with shared memory.
     pub enum WindowOperation {
+        /// Making memory for one.
+        Create => "make shared memory",
         /// Mapping it.
         Map => "map shared memory",
         /// Opening the file it is mapped from.
         Open => "open /dev/mem",
+        /// Taking over what another process made.
+        TakeOver => "use the other side's shared memory",
         /// Finding and opening a UIO device.
         Uio => "open the UIO device",
     }
@@ -304,6 +346,8 @@ named! {
         Link => "waiting for the link to come up",
         /// The peer answers the handshake.
         Handshake => "waiting for the firmware to take up the link",
+        /// The one who holds a meeting answers.
+        Invitation => "waiting for the window",
         /// The TA takes the bundle.
         Load => "loading",
         /// A message comes.
@@ -408,6 +452,8 @@ fn hint_for(status: Status) -> Option<&'static str> {
 const ACCESS_DENIED: u32 = 0xffff_0001;
 /// What Linux says to the second one who opens a virtio-serial port.
 const EBUSY: i32 = 16;
+/// What Linux says to whoever finds a lock taken.
+const EAGAIN: i32 = 11;
 const BUSY: u32 = 0xffff_000d;
 const COMMUNICATION: u32 = 0xffff_000e;
 const ITEM_NOT_FOUND: u32 = 0xffff_0008;

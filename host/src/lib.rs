@@ -45,9 +45,12 @@ pub mod doorbell;
 mod error;
 pub mod hub;
 mod limit;
+pub mod peer;
 pub mod place;
 pub mod shared_memory;
+mod socket;
 pub mod ta;
 
-pub use error::{DoorbellOperation, Error, Request, Waiting, WindowOperation};
+pub use error::{DoorbellOperation, Error, Request, SocketOperation, Waiting, WindowOperation};
 pub use limit::Limit;
+pub use socket::Access;

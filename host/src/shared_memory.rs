@@ -11,7 +11,7 @@ use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -83,11 +83,39 @@ impl Window {
     /// # Errors
     /// [`Error::Window`] where the system has no memory left.
     pub fn memfd(size: usize) -> Result<(Self, OwnedFd), Error> {
-        let fd = rustix::fs::memfd_create("corewarden-window", MemfdFlags::CLOEXEC);
-        let fd = fd.map_err(|errno| failed(WindowOperation::Open, errno))?;
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let fd = rustix::fs::memfd_create("corewarden-window", flags);
+        let fd = fd.map_err(|errno| failed(WindowOperation::Create, errno))?;
         let length = u64::try_from(size).map_err(|_| failed(WindowOperation::Map, Errno::INVAL))?;
-        rustix::fs::ftruncate(&fd, length).map_err(|errno| failed(WindowOperation::Map, errno))?;
+        rustix::fs::ftruncate(&fd, length)
+            .map_err(|errno| failed(WindowOperation::Create, errno))?;
+        let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+        rustix::fs::fcntl_add_seals(&fd, seals)
+            .map_err(|errno| failed(WindowOperation::Create, errno))?;
         Ok((Self::map(&fd, 0, size)?, fd))
+    }
+
+    /// Maps a window that another process made by [`Window::memfd`]: one that is large enough, and that nobody can cut.
+    ///
+    /// # Errors
+    /// [`Error::Window`] where it can be cut or cannot be mapped, [`Error::WindowSize`] where it is too small.
+    pub fn sealed(fd: impl AsFd, size: usize) -> Result<Self, Error> {
+        let seals = rustix::fs::fcntl_get_seals(&fd)
+            .map_err(|errno| failed(WindowOperation::TakeOver, errno))?;
+        if !seals.contains(SealFlags::SHRINK) {
+            return Err(failed(WindowOperation::TakeOver, Errno::PERM));
+        }
+        let found = rustix::fs::fstat(&fd)
+            .map_err(|errno| failed(WindowOperation::TakeOver, errno))?
+            .st_size;
+        let needed = u64::try_from(size).unwrap_or(u64::MAX);
+        if u64::try_from(found).unwrap_or(0) < needed {
+            return Err(Error::WindowSize {
+                found: u32::try_from(found).unwrap_or(u32::MAX),
+                needed,
+            });
+        }
+        Self::map(fd, 0, size)
     }
 
     /// Maps a part of a file that can be shared: offset and size must be multiples of the page size. The file must not
@@ -329,6 +357,25 @@ mod tests {
         let missing = Window::uio_below(folder.path(), &device, "uio3", 0).err();
         let expected = failed(WindowOperation::Uio, Errno::NOENT);
         assert_eq!(missing, Some(expected));
+    }
+
+    #[test]
+    fn a_window_of_another_process_must_be_large_enough_and_sealed() {
+        let (window, fd) = Window::memfd(PAGE).unwrap();
+        window.store_u32(0, 7, Ordering::Release);
+        let taken = Window::sealed(&fd, PAGE).unwrap();
+        assert_eq!(taken.load_u32(0, Ordering::Acquire), 7);
+        let small = Window::sealed(&fd, 2 * PAGE).err();
+        let expected = Error::WindowSize {
+            found: 0x1000,
+            needed: 0x2000,
+        };
+        assert_eq!(small, Some(expected));
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let unsealed = rustix::fs::memfd_create("unsealed", flags).unwrap();
+        rustix::fs::ftruncate(&unsealed, 0x1000).unwrap();
+        let expected = failed(WindowOperation::TakeOver, Errno::PERM);
+        assert_eq!(Window::sealed(&unsealed, PAGE).err(), Some(expected));
     }
 
     #[test]

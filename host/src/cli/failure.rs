@@ -125,11 +125,13 @@ fn exit_of(error: Error) -> Exit {
         }
         | Error::DoorbellMissing
         | Error::FileRead { .. }
+        | Error::Socket { .. }
         | Error::Window { .. } => Exit::System,
         Error::CoreCrashed
         | Error::CoreState { .. }
         | Error::Displaced { .. }
         | Error::Doorbell { .. }
+        | Error::Invitation
         | Error::LinkBroken(_)
         | Error::MessagesLost { .. }
         | Error::NoPeer { .. }

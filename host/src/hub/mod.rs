@@ -371,6 +371,12 @@ impl Hub {
         self.shared.lock().node.wake_at_news(waker);
     }
 
+    /// Wakes every task that waits, to see for itself what a call says now.
+    pub fn alarm(&self) {
+        let wakers = self.shared.lock().node.all_wakers();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// The service's endpoint, if it is announced now.
     ///
     /// # Errors

@@ -416,6 +416,16 @@ impl Node {
         (true, wakers)
     }
 
+    pub(super) fn all_wakers(&mut self) -> Vec<Waker> {
+        let mut wakers = std::mem::take(&mut self.wakers);
+        wakers.extend(
+            self.inboxes
+                .iter_mut()
+                .filter_map(|inbox| inbox.waker.take()),
+        );
+        wakers
+    }
+
     pub(super) fn counters(&self) -> Counters {
         Counters {
             generation: if self.is_up() { self.generation } else { 0 },

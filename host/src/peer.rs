@@ -1,0 +1,205 @@
+//! A link between two processes of Linux: who hands out the window, and who joins.
+//!
+//! A [`Meeting`] is a socket at which a process asks for its half of a link: it gets the window and both event counters as
+//! descriptors, after which nobody stands between the two. Whoever holds the meeting may be one of the two, or a third that
+//! outlives both. A side that died, and comes again, gets the same window and the same counters, and the link begins anew
+//! as rpmsg-lifecycle.md says. The window is sealed: neither side can cut it under the other.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use corewarden::hub::Options;
+//! use corewarden::peer::{Meeting, Role, join};
+//! use corewarden::place::Geometry;
+//! use corewarden::Limit;
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("motor.link");
+//! # let path = path.as_path();
+//! let meeting = Meeting::at(path, Geometry::default(), Default::default())?;
+//! let device = std::thread::spawn({
+//!     let path = path.to_owned();
+//!     move || {
+//!         let soon = Limit::after(Duration::from_secs(20));
+//!         let hub = join(&path, Role::Device, Options::default(), soon)?;
+//!         let echo = hub.serve("echo", soon)?;
+//!         let message = echo.recv(soon)?;
+//!         echo.send(&message.payload, soon)
+//!     }
+//! });
+//! let driver = std::thread::spawn({
+//!     let path = path.to_owned();
+//!     move || {
+//!         let soon = Limit::after(Duration::from_secs(20));
+//!         let hub = join(&path, Role::Driver, Options::default(), soon)?;
+//!         let echo = hub.connect("echo", soon)?;
+//!         echo.send(b"hello", soon)?;
+//!         echo.recv(soon)
+//!     }
+//! });
+//! while !driver.is_finished() {
+//!     meeting.attend(Duration::from_millis(10))?;
+//! }
+//! assert_eq!(driver.join().unwrap()?.payload, b"hello");
+//! # device.join().unwrap()?;
+//! # Ok::<(), corewarden::Error>(())
+//! ```
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::doorbell::{EventCounters, readable};
+use crate::error::{Error, Waiting};
+use crate::hub::{Hub, Options};
+use crate::limit::Limit;
+use crate::place::{Geometry, Place};
+use crate::shared_memory::Window;
+use crate::socket::{Access, Listener, Packet, connect, receive, send};
+
+/// Which side of a link a process takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The side that serves.
+    Device,
+    /// The side that owns the buffers.
+    Driver,
+}
+
+impl Role {
+    fn word(self) -> &'static [u8] {
+        match self {
+            Role::Device => b"device",
+            Role::Driver => b"driver",
+        }
+    }
+}
+
+/// A window and its doorbells, for the two processes that come and ask.
+#[derive(Debug)]
+pub struct Meeting {
+    listener: Listener,
+    geometry: Geometry,
+    window: OwnedFd,
+    driver: EventCounters,
+}
+
+impl Meeting {
+    /// Makes a window and waits for both sides at a path.
+    ///
+    /// # Errors
+    /// [`Error::Socket`] where it cannot be listened at the path, [`Error::Rpmsg`] where the geometry is not possible.
+    pub fn at(path: &Path, geometry: Geometry, access: Access) -> Result<Self, Error> {
+        let (window, file) = Window::memfd(geometry.window_size())?;
+        Place::between_processes(&geometry, &window)?;
+        let (driver, _) = EventCounters::pair()?;
+        Ok(Meeting {
+            listener: Listener::bind(path, access)?,
+            geometry,
+            window: file,
+            driver,
+        })
+    }
+
+    /// Waits so long for somebody to come, and hands out what there is to whoever does.
+    ///
+    /// # Errors
+    /// [`Error::Socket`] where the meeting's own socket fails; a guest that misbehaves goes without.
+    pub fn attend(&self, patience: Duration) -> Result<(), Error> {
+        if !readable(&[self.listener.as_fd()], patience)? {
+            return Ok(());
+        }
+        while let Some(guest) = self.listener.accept()? {
+            let mut word = [0; 8];
+            if !readable(&[guest.as_fd()], GUEST)? {
+                continue;
+            }
+            let role = match receive(&guest, &mut word) {
+                Ok(Some(Packet {
+                    length, cut: false, ..
+                })) => word.get(..length),
+                _ => None,
+            };
+            let (drivers, devices) = self.driver.parts();
+            let bells = match role {
+                Some(word) if word == Role::Driver.word() => [drivers, devices],
+                Some(word) if word == Role::Device.word() => [devices, drivers],
+                _ => continue,
+            };
+            let [ours, theirs] = bells;
+            let descriptors = [self.window.as_fd(), ours, theirs];
+            // A guest that left in the meantime needs nothing any more.
+            let _ = send(&guest, &invitation(self.geometry), &descriptors);
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Meeting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+/// Takes one side of the link that is handed out at a path.
+///
+/// # Errors
+/// [`Error::Socket`] where nobody is there, [`Error::TimeLimit`] where nobody answers, [`Error::Invitation`] where the answer
+/// is none.
+pub fn join(path: &Path, role: Role, options: Options, limit: Limit<'_>) -> Result<Hub, Error> {
+    let host = connect(path)?;
+    send(&host, role.word(), &[])?;
+    let mut room = [0; 16];
+    let packet = loop {
+        let slice = limit.slice(Duration::from_millis(50), Waiting::Invitation)?;
+        if readable(&[host.as_fd()], slice)?
+            && let Some(packet) = receive(&host, &mut room)?
+        {
+            break packet;
+        }
+    };
+    let geometry = room.get(..packet.length).and_then(geometry_of);
+    let descriptors = <[OwnedFd; 3]>::try_from(packet.descriptors);
+    let (Some(geometry), Ok([window, ours, theirs])) = (geometry, descriptors) else {
+        return Err(Error::Invitation);
+    };
+    let window = Window::sealed(&window, geometry.window_size())?;
+    let place = Place::between_processes(&geometry, &window)?;
+    let bell = EventCounters::from_parts(ours, theirs);
+    let options = Options {
+        buffer_size: geometry.buffer_size,
+        ..options
+    };
+    match role {
+        Role::Device => Hub::device(place, window, bell, options),
+        Role::Driver => Hub::driver(move |_| Ok(place), window, bell, options),
+    }
+}
+
+/// Magic, descriptors, bytes of a buffer.
+fn invitation(geometry: Geometry) -> Vec<u8> {
+    let descriptors = u32::from(geometry.descriptors);
+    let words = [MAGIC, descriptors, geometry.buffer_size];
+    words.into_iter().flat_map(u32::to_le_bytes).collect()
+}
+
+fn geometry_of(invitation: &[u8]) -> Option<Geometry> {
+    let (words, []) = invitation.as_chunks::<4>() else {
+        return None;
+    };
+    let words: Vec<_> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
+    let [MAGIC, descriptors, buffer_size] = *words else {
+        return None;
+    };
+    Some(Geometry {
+        descriptors: descriptors.try_into().ok()?,
+        buffer_size,
+    })
+}
+
+/// "CWL1": the first version of what a meeting hands out.
+const MAGIC: u32 = 0x314c_5743;
+/// How long a guest may take to say which side it is.
+const GUEST: Duration = Duration::from_millis(200);

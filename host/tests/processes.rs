@@ -1,0 +1,237 @@
+//! Two real processes over one window, each killed without a warning again and again.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use corewarden::hub::{Endpoint, Options};
+use corewarden::peer::{Meeting, Role, join};
+use corewarden::place::Geometry;
+use corewarden::{Access, Error, Limit, SocketOperation};
+
+#[test]
+fn two_processes_talk_again_whenever_either_of_them_was_killed() {
+    if let Ok(role) = std::env::var(ROLE) {
+        let path = std::env::var(PLACE).unwrap();
+        return match role.as_str() {
+            "device" => echo(Path::new(&path)),
+            _ => drive(Path::new(&path)),
+        };
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("link");
+    let meeting = Meeting::at(&path, Geometry::default(), Access::default()).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                meeting.attend(Duration::from_millis(20)).unwrap();
+            }
+        });
+        // Set however this ends, or the scope waits for ever.
+        let _guard = Guard(&done);
+        let mut device = Process::start("device", &path);
+        let mut driver = Process::start("driver", &path);
+        driver.see_progress();
+        for round in 0..KILLS {
+            if round % 2 == 0 {
+                device = Process::start("device", &path);
+            } else {
+                driver = Process::start("driver", &path);
+            }
+            driver.see_progress();
+        }
+        drop((device, driver));
+    });
+}
+
+#[test]
+fn nobody_joins_where_nobody_meets_or_a_stranger_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("link");
+    let joined = join(&path, Role::Driver, Options::default(), long()).map(|_| ());
+    let expected = Error::Socket {
+        operation: SocketOperation::Connect,
+        errno: 2,
+    };
+    assert_eq!(joined, Err(expected));
+    let stranger = Meeting::at(&path, Geometry::default(), Access::default()).unwrap();
+    let second = Meeting::at(&path, Geometry::default(), Access::default()).map(|_| ());
+    let busy = Error::Socket {
+        operation: SocketOperation::Lock,
+        errno: 11,
+    };
+    assert_eq!(second, Err(busy));
+    drop(stranger);
+    let script = "import socket,sys\n\
+        s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
+        s.bind(sys.argv[1]);s.listen();print('ready',flush=True)\n\
+        c,_=s.accept();c.recv(100);c.send(b'go away');c.recv(100)";
+    let mut python = Command::new("python3")
+        .args(["-c", script])
+        .arg(&path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(python.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let joined = join(&path, Role::Device, Options::default(), long()).map(|_| ());
+    assert_eq!(joined, Err(Error::Invitation));
+    python.wait().unwrap();
+}
+
+#[test]
+fn the_examples_of_a_device_and_a_driver_talk_to_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("link");
+    // Cargo puts the examples beside the tests, but builds them only where all of a crate is tested.
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--offline", "--examples"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(built.unwrap().success());
+    let tests = std::env::current_exe().unwrap();
+    let examples = tests.parent().unwrap().parent().unwrap().join("examples");
+    let mut device = Command::new(examples.join("device"))
+        .arg(&path)
+        .spawn()
+        .unwrap();
+    for text in ["hello", "again"] {
+        let said = loop {
+            let output = Command::new(examples.join("driver"))
+                .arg(&path)
+                .arg(text)
+                .output()
+                .unwrap();
+            // The device may not listen yet.
+            if output.status.success() || device.try_wait().unwrap().is_some() {
+                break output.stdout;
+            }
+        };
+        assert_eq!(String::from_utf8_lossy(&said), format!("{text}\n"));
+    }
+    device.kill().unwrap();
+    device.wait().unwrap();
+}
+
+/// The device: sends everything back, to one driver after the other.
+fn echo(path: &Path) {
+    let hub = join(path, Role::Device, Options::default(), long()).unwrap();
+    let mut endpoint = hub.serve("echo", forever()).unwrap();
+    loop {
+        let answered = endpoint
+            .recv(forever())
+            .and_then(|message| endpoint.send_to(message.source, &message.payload, forever()));
+        match answered {
+            Ok(()) => {}
+            Err(Error::PeerRestarted { .. }) => endpoint.reopen(forever()).unwrap(),
+            Err(error) => panic!("device: {error}"),
+        }
+    }
+}
+
+/// The driver: counts up, and says how far it is. What was under way at a restart it sends again.
+fn drive(path: &Path) {
+    let hub = join(path, Role::Driver, Options::default(), long()).unwrap();
+    let mut endpoint = hub.connect("echo", forever()).unwrap();
+    let mut number = 0_u64;
+    loop {
+        match once(&endpoint, number) {
+            Ok(()) => number += 1,
+            Err(Error::PeerRestarted { .. } | Error::ServiceWithdrawn { .. }) => {
+                endpoint.reopen(forever()).unwrap();
+            }
+            Err(error) => panic!("driver: {error}"),
+        }
+        if number.is_multiple_of(STRIDE) {
+            println!("{PROGRESS}{number}");
+        }
+    }
+}
+
+fn once(endpoint: &Endpoint, number: u64) -> Result<(), Error> {
+    let payload: Vec<u8> = (0..60_u64)
+        .flat_map(|at| (number ^ (at << 32)).to_le_bytes())
+        .collect();
+    endpoint.send(&payload, long())?;
+    let answer = endpoint.recv(long())?;
+    assert!(
+        answer.payload == payload,
+        "message {number} came back changed"
+    );
+    Ok(())
+}
+
+/// One side in a process of its own, which is killed when this is dropped or replaced.
+struct Process {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    fn start(role: &str, path: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "--nocapture", "--test-threads=1"])
+            .arg("two_processes_talk_again_whenever_either_of_them_was_killed")
+            .env(ROLE, role)
+            .env(PLACE, path)
+            .stdout(Stdio::piped())
+            .process_group(0);
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Process { child, lines }
+    }
+
+    /// Waits until the driver has come further by three strides: what it had said before a kill counts for none.
+    fn see_progress(&mut self) {
+        let mut first = None;
+        for line in &mut self.lines {
+            let line = line.unwrap();
+            let Some((_, number)) = line.split_once(PROGRESS) else {
+                continue;
+            };
+            let number: u64 = number.parse().unwrap();
+            if number >= *first.get_or_insert(number) + 3 * STRIDE {
+                return;
+            }
+        }
+        panic!("the driver ended");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Kill is SIGKILL: nothing of the process runs any more.
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+struct Guard<'a>(&'a AtomicBool);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn long() -> Limit<'static> {
+    Limit::after(Duration::from_secs(60))
+}
+
+fn forever() -> Limit<'static> {
+    Limit::after(Duration::MAX)
+}
+
+const ROLE: &str = "COREWARDEN_TEST_ROLE";
+const PLACE: &str = "COREWARDEN_TEST_PLACE";
+const PROGRESS: &str = "echoed ";
+const STRIDE: u64 = 100;
+const KILLS: u32 = 20;
