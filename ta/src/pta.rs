@@ -101,7 +101,7 @@ pub(crate) struct Counted {
     pub(crate) copied: Words,
     /// Bytes hashed, as a 64-bit number.
     pub(crate) hashed: Words,
-    /// Microseconds spent copying, and hashing.
+    /// Microseconds spent copying and hashing, and setting memory.
     pub(crate) times: Words,
 }
 

@@ -27,20 +27,30 @@ enum What {
 pub(crate) fn run(args: &Args) -> Result<()> {
     crate::run::ensure_packages(args.yes)?;
     let figures = bench::Bench::boot(&say)?;
+    let stolen = bench::Stolen::begin();
     let rows = match args.what {
         Some(What::Load) => figures.load()?,
         Some(What::Echo) => figures.echo()?,
         None => all(&figures)?,
     };
-    print!("{}", bench::table(&rows));
+    print(&rows, &stolen);
     Ok(())
 }
 
 /// Measures everything and gives the names of the rows.
 pub(crate) fn run_all() -> Result<BTreeSet<String>> {
-    let rows = all(&bench::Bench::boot(&say)?)?;
-    print!("{}", bench::table(&rows));
+    let figures = bench::Bench::boot(&say)?;
+    let stolen = bench::Stolen::begin();
+    let rows = all(&figures)?;
+    print(&rows, &stolen);
     Ok(rows.into_iter().map(|row| row.name.to_owned()).collect())
+}
+
+fn print(rows: &[bench::Row], stolen: &bench::Stolen) {
+    print!("{}", bench::table(rows));
+    if let Some(percent) = stolen.percent() {
+        println!("Of the processors' time the hypervisor gave {percent:.0} % to others meanwhile.");
+    }
 }
 
 fn all(figures: &bench::Bench) -> Result<Vec<bench::Row>> {
