@@ -365,7 +365,12 @@ fn issue(
         der: parsed.to_der().map_err(unencodable)?,
         parsed,
     };
-    certificate.profile()?;
+    // Who issued it, and by which kind of key, is judged as the TA will.
+    let judged = certificate.profile()?;
+    match issuer {
+        Some(issuer) => judged.issued_by(&issuer.profile()?)?,
+        None => judged.issued_by(&judged)?,
+    }
     Ok(certificate)
 }
 

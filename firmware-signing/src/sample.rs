@@ -248,19 +248,37 @@ pub struct Chain {
 impl Chain {
     /// A fresh chain of role development whose signer may sign for these cores and classes up to `ceiling`.
     pub fn development(cores: &[u32], classes: &[[u8; 16]], ceiling: u32) -> Result<Self, Error> {
+        Self::development_of([Algorithm::default(); 3], cores, classes, ceiling)
+    }
+
+    /// The same with the algorithms of root, product CA and leaf.
+    pub fn development_of(
+        algorithms: [Algorithm; 3],
+        cores: &[u32],
+        classes: &[[u8; 16]],
+        ceiling: u32,
+    ) -> Result<Self, Error> {
         let scope = |kind| Scope::new(kind, cores, classes, ceiling, 1, Role::Development);
-        Self::issue(&scope(Kind::ProductCa)?, &scope(Kind::Leaf)?)
+        Self::issue_of(algorithms, &scope(Kind::ProductCa)?, &scope(Kind::Leaf)?)
     }
 
     /// A fresh chain with these scopes; a leaf outside its product CA's is refused.
     pub fn issue(product_ca: &Scope, leaf: &Scope) -> Result<Self, Error> {
+        Self::issue_of([Algorithm::default(); 3], product_ca, leaf)
+    }
+
+    fn issue_of(
+        algorithms: [Algorithm; 3],
+        product_ca: &Scope,
+        leaf: &Scope,
+    ) -> Result<Self, Error> {
         let subject = |name: &str| Subject {
             name: format!("CN={name},O=made for one test"),
             not_before: Date::EPOCH,
             not_after: Date::NEVER,
         };
-        let key = || PrivateKey::generate(Algorithm::default());
-        let (root_key, ca_key, leaf_key) = (key()?, key()?, key()?);
+        let [root_key, ca_key, leaf_key] = algorithms.map(PrivateKey::generate);
+        let (root_key, ca_key, leaf_key) = (root_key?, ca_key?, leaf_key?);
         let root = pki::issue_root(&subject("root"), None, &root_key)?;
         let ca = pki::issue_product_ca(
             &subject("product CA"),

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use firmware_bundle::{File, Trailer, write::Draft};
 use firmware_signing::key::{Algorithm, PrivateKey, Signer, read_public};
+use firmware_signing::pki::Certificate;
 use firmware_signing::sample::{Chain, Elf};
 use firmware_signing::{Error, Options, sign};
 use platform::Platform;
@@ -215,14 +216,7 @@ fn openssl_verifies_our_signatures_of_each_algorithm() {
         fs::write(at.join("other"), b"another").expect("written");
         fs::write(at.join("signature"), signature).expect("written");
         fs::write(at.join("public.pem"), key.public_pem().expect("text")).expect("written");
-        let (verify, of) = match algorithm {
-            Algorithm::EcdsaP256 => ("dgst -sha256 -verify public.pem -signature signature", ""),
-            Algorithm::EcdsaP384 => ("dgst -sha384 -verify public.pem -signature signature", ""),
-            Algorithm::Ed25519 => (
-                "pkeyutl -verify -rawin -pubin -inkey public.pem -sigfile signature",
-                "-in ",
-            ),
-        };
+        let (verify, of) = check_of(algorithm);
         good(at, &format!("{verify} {of}message"));
         assert!(!openssl(at, &format!("{verify} {of}other")).0);
     }
@@ -255,53 +249,85 @@ fn openssl_verifies_the_chain_of_the_development_keys() {
 }
 
 #[test]
-fn openssl_verifies_a_fresh_chain_and_the_signature_of_a_bundle() {
-    let folder = TempDir::new().expect("a folder");
-    let at = folder.path();
+fn openssl_verifies_fresh_chains_and_the_signatures_of_bundles() {
+    let (p256, p384, ed25519) = (
+        Algorithm::EcdsaP256,
+        Algorithm::EcdsaP384,
+        Algorithm::Ed25519,
+    );
     let platform: platform::File =
         toml::from_str(include_str!("../../ta/platforms/qemu-virt.toml")).expect("TOML");
     let platform = Platform::try_from(platform).expect("a platform");
-    let chain = Chain::development(&[0], &[platform.device_class().bytes()], 9).expect("a chain");
-    let options = Options {
-        platform: &platform,
-        cores: &[0],
-        security_version: 1,
-        display_version: "",
-        build_id: None,
-        keep_all: false,
-        at: None,
-        roots: &[chain.root.0.der()],
-    };
     let elf = Elf::qemu_virt().build();
-    let bundle = sign(&elf, &options, &chain.leaf.1, &chain.certificates()).expect("signed");
+    for algorithms in [
+        [p256; 3],
+        [p384; 3],
+        [ed25519; 3],
+        [p384, p384, ed25519],
+        [p384, ed25519, p256],
+    ] {
+        let class = platform.device_class().bytes();
+        let chain = Chain::development_of(algorithms, &[0], &[class], 9).expect("a chain");
+        let options = Options {
+            platform: &platform,
+            cores: &[0],
+            security_version: 1,
+            display_version: "",
+            build_id: None,
+            keep_all: false,
+            at: None,
+            roots: &[chain.root.0.der()],
+        };
+        let bundle = sign(&elf, &options, &chain.leaf.1, &chain.certificates()).expect("signed");
+        judge_slots(&bundle, &[(algorithms[2], &chain)]);
+    }
+}
 
-    // What is signed, put together from the file; the signature in the form OpenSSL wants.
+/// Has OpenSSL verify the chain and the signature of every slot, put together from the file.
+fn judge_slots(bundle: &[u8], signers: &[(Algorithm, &Chain)]) {
     let trailer = Trailer::of(&File {
         length: bundle.len() as u64,
-        head: &bundle,
-        tail: &bundle,
+        head: bundle,
+        tail: bundle,
     })
     .expect("a trailer");
     let digest = certificate_chain::sha384(&trailer.signed_parts());
-    let slot = trailer.slots().next().expect("a slot");
-    let signature = p256::ecdsa::Signature::from_slice(slot.signature()).expect("r and s");
-    fs::write(at.join("message"), Draft::message(&digest)).expect("written");
-    fs::write(at.join("signature"), signature.to_der()).expect("written");
-    for (name, certificate) in [
-        ("root.pem", &chain.root.0),
-        ("ca.pem", &chain.product_ca.0),
-        ("leaf.pem", &chain.leaf.0),
-    ] {
-        fs::write(at.join(name), certificate.to_pem().expect("text")).expect("written");
+    assert_eq!(trailer.slots().count(), signers.len());
+    for (slot, (algorithm, chain)) in trailer.slots().zip(signers) {
+        let folder = TempDir::new().expect("a folder");
+        let at = folder.path();
+        let signature = algorithm.signature_in_certificate(slot.signature());
+        fs::write(at.join("message"), Draft::message(&digest)).expect("written");
+        fs::write(at.join("other"), Draft::message(&[0; 48])).expect("written");
+        fs::write(at.join("signature"), signature.expect("a signature")).expect("written");
+        let mut certificates = vec![("root.pem", chain.root.0.clone())];
+        for (name, der) in ["leaf.pem", "ca.pem"].into_iter().zip(slot.chain()) {
+            certificates.push((name, Certificate::from_der(der).expect("a certificate")));
+        }
+        assert_eq!(certificates.len(), 3);
+        for (name, certificate) in certificates {
+            fs::write(at.join(name), certificate.to_pem().expect("text")).expect("written");
+        }
+        good(
+            at,
+            "verify -x509_strict -ignore_critical -CAfile root.pem -untrusted ca.pem leaf.pem",
+        );
+        let public = good(at, "x509 -in leaf.pem -noout -pubkey");
+        fs::write(at.join("public.pem"), public).expect("written");
+        let (verify, of) = check_of(*algorithm);
+        good(at, &format!("{verify} {of}message"));
+        assert!(!openssl(at, &format!("{verify} {of}other")).0);
     }
-    good(
-        at,
-        "verify -x509_strict -ignore_critical -CAfile root.pem -untrusted ca.pem leaf.pem",
-    );
-    let public = good(at, "x509 -in leaf.pem -noout -pubkey");
-    fs::write(at.join("leaf.pub"), public).expect("written");
-    good(
-        at,
-        "dgst -sha256 -verify leaf.pub -signature signature message",
-    );
+}
+
+/// How OpenSSL verifies the file `signature` by the key in `public.pem`, and what stands in front of the message's name.
+fn check_of(algorithm: Algorithm) -> (&'static str, &'static str) {
+    match algorithm {
+        Algorithm::EcdsaP256 => ("dgst -sha256 -verify public.pem -signature signature", ""),
+        Algorithm::EcdsaP384 => ("dgst -sha384 -verify public.pem -signature signature", ""),
+        Algorithm::Ed25519 => (
+            "pkeyutl -verify -rawin -pubin -inkey public.pem -sigfile signature",
+            "-in ",
+        ),
+    }
 }

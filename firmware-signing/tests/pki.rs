@@ -118,6 +118,45 @@ fn only_the_issuers_key_issues() {
 }
 
 #[test]
+fn certificates_of_all_algorithms_are_issued_below_keys_that_are_as_strong() {
+    let development = |kind| scope(kind, Role::Development);
+    for above in Algorithm::ALL {
+        let root_key = PrivateKey::generate(above).expect("a key");
+        let root = issue_root(&subject("CN=r"), None, &root_key).expect("a root");
+        for below in Algorithm::ALL {
+            let key = PrivateKey::generate(below).expect("a key");
+            let issued = issue_product_ca(
+                &subject("CN=c"),
+                key.public_key(),
+                &development(Kind::ProductCa),
+                (&root, &root_key),
+            );
+            if below == Algorithm::EcdsaP384 && above != Algorithm::EcdsaP384 {
+                let refused = Chain::KeyStronger {
+                    certificate: Kind::ProductCa,
+                    key: below.in_bundle(),
+                    issuer: above.in_bundle(),
+                };
+                assert_eq!(issued, Err(Error::Chain(refused)));
+                continue;
+            }
+            let ca = issued.expect("a product CA");
+            let leaf = issue_leaf(
+                &subject("CN=l"),
+                key.public_key(),
+                &development(Kind::Leaf),
+                (&ca, &key),
+            );
+            let leaf = leaf.expect("a leaf");
+            assert_eq!(
+                leaf.profile().map(|leaf| leaf.algorithm()),
+                Ok(below.in_bundle())
+            );
+        }
+    }
+}
+
+#[test]
 fn names_that_are_none_are_refused() {
     let refused = issue_root(&subject("just words"), None, &key());
     assert_eq!(refused.map(drop), Err(Error::NameMalformed));
