@@ -7,19 +7,24 @@ impl Error {
     /// system, 8 already signed or would overwrite.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::CertificateMissing
+            Self::CeilingMissing
+            | Self::CertificateMissing
             | Self::CoreMissing
             | Self::CoreUnknown { .. }
             | Self::DateMalformed
+            | Self::KeyNameEmpty
             | Self::NameMalformed
             | Self::NoTrustAnchor
             | Self::NotHexadecimal
             | Self::NotUuid
+            | Self::PinInUri
             | Self::RootMissing
+            | Self::UriMalformed
             | Self::VerbUnknown => 2,
 
             Self::Bundle(_)
             | Self::CertificateMalformed
+            | Self::CsrMalformed
             | Self::ElfBigEndian
             | Self::ElfClass { .. }
             | Self::ElfHeader
@@ -45,6 +50,7 @@ impl Error {
 
             Self::DigestOfChunk { .. }
             | Self::DigestOfRest
+            | Self::SignatureNotOfKey { .. }
             | Self::Slot {
                 error: certificate_chain::Error::HighS | certificate_chain::Error::Signature,
                 ..
@@ -59,6 +65,7 @@ impl Error {
             | Self::EntryOutside { .. }
             | Self::NothingAtBootAddress { .. }
             | Self::Refused(_)
+            | Self::ReleaseByDevelopment
             | Self::ResourceTable(_)
             | Self::ResourceTableNotAlone { .. }
             | Self::ResourceTablePlace { .. }
@@ -70,16 +77,39 @@ impl Error {
             | Self::VectorTableStack { .. } => 5,
 
             Self::KeyAlgorithm
+            | Self::KeyAmbiguous { .. }
             | Self::KeyEncrypted
             | Self::KeyLegacyEncryption
             | Self::KeyMalformed
+            | Self::KeyMissing
             | Self::KeyNotOfCertificate { .. }
             | Self::KeyNotPrivate
             | Self::KeyPassphraseWrong
+            | Self::KeyPublished { .. }
+            | Self::KeyWithoutPublicHalf
+            | Self::ModuleMissing
+            | Self::ModuleUnusable
             | Self::NoRandomness
             | Self::PassphraseNeeded
             | Self::PassphraseUnusable
-            | Self::SignerFailed => 6,
+            | Self::PinLocked
+            | Self::PinNeeded
+            | Self::PinNotSet
+            | Self::PinWrong
+            | Self::ProgramAnswer
+            | Self::ProgramAnswerEmpty
+            | Self::ProgramAnswerTooLong { .. }
+            | Self::ProgramExit { .. }
+            | Self::ProgramKilled { .. }
+            | Self::ProgramNotStarted { .. }
+            | Self::ProgramTooSlow { .. }
+            | Self::ReleaseByPlainFile
+            | Self::SignerFailed
+            | Self::TokenAmbiguous { .. }
+            | Self::TokenGone
+            | Self::TokenMissing
+            | Self::TokenRefused { .. }
+            | Self::TokenUnusable => 6,
 
             Self::File { .. } => 7,
 
@@ -91,6 +121,7 @@ impl Error {
     pub const fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::AlreadySigned => "sign the ELF that the linker wrote",
+            Self::CeilingMissing => "give it with --max-version, some years of releases ahead",
             Self::CertificateExpired { .. } => "issue a new one for the same key with `pki issue`",
             Self::CertificateMissing => {
                 "give the signer's certificate and its product CA's with --cert"
@@ -122,12 +153,22 @@ impl Error {
             Self::KeyAlgorithm => {
                 "make one with `keygen`, or openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
             }
+            Self::KeyAmbiguous { .. } => "add the id of one of them to the URI: id=...",
             Self::KeyEncrypted => "give its public half: openssl pkey -in KEY -pubout",
             Self::KeyExists => "choose another name, or remove it yourself",
             Self::KeyLegacyEncryption => {
                 "convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW"
             }
+            Self::KeyMissing => "name one of its keys by object=... or id=...",
+            Self::KeyNameEmpty => "give a file, a pkcs11: URI or exec:PROGRAM",
             Self::KeyNotOfCertificate { .. } => "give the certificate that was issued for this key",
+            Self::KeyPublished { .. } => "make one of your own with `keygen`, or on a token",
+            Self::KeyWithoutPublicHalf => {
+                "put the key's certificate on the token under the same id"
+            }
+            Self::ModuleMissing => {
+                "give its path: module-path=... in the URI, or the environment variable COREWARDEN_PKCS11_MODULE"
+            }
             Self::NameMalformed => "write it as RFC 4514 has it: CN=...,O=...",
             Self::NoTrustAnchor => "give the root certificate with --root",
             Self::NotElf => "give the ELF that the linker wrote, not a .bin or .hex",
@@ -138,6 +179,26 @@ impl Error {
             Self::OutputIsInput => "choose another name for the output",
             Self::PassphraseNeeded => {
                 "give --passphrase-env, --passphrase-file or --passphrase-fd (or --no-password for a new key)"
+            }
+            Self::PinInUri => {
+                "give it by --pin-env, --pin-file or --pin-fd, or name a file with pin-source="
+            }
+            Self::PinLocked => "unlock it with the security officer's PIN, by the token's own tool",
+            Self::PinNeeded => {
+                "give --pin-env, --pin-file or --pin-fd, or name a file with pin-source= in the URI"
+            }
+            Self::PinNotSet => "set it by the token's own tool",
+            Self::PinWrong => "check it before the next try: tokens lock themselves after a few",
+            Self::ProgramAnswer | Self::ProgramAnswerEmpty | Self::ProgramAnswerTooLong { .. } => {
+                "see docs/signing-program.md for what it has to answer"
+            }
+            Self::ProgramExit { .. } | Self::ProgramKilled { .. } => "see what it said above",
+            Self::ProgramTooSlow { .. } => "give it more with --signer-timeout",
+            Self::ReleaseByDevelopment => {
+                "issue certificates with `pki issue --role release` below a release root"
+            }
+            Self::ReleaseByPlainFile => {
+                "encrypt it: openssl pkcs8 -topk8 -scrypt -in KEY -out NEW, or keep it on a token"
             }
             Self::ResourceTableNotAlone { .. } => {
                 "give .resource_table a segment and a 4 KiB page of its own in the linker script: . = ALIGN(0x1000) before and after it"
@@ -152,7 +213,15 @@ impl Error {
             Self::SegmentOutside { .. } => {
                 "move it there in the linker script: MEMORY { ... } and, for initialised data, its load address (AT>)"
             }
-            Self::SignerFailed => "check the key: what it made does not verify",
+            Self::SignatureNotOfKey { .. } => {
+                "check that key and certificate belong together, and who signed"
+            }
+            Self::TokenAmbiguous { .. } => "add token=... or serial=... to the URI",
+            Self::TokenGone => "insert it again",
+            Self::TokenMissing => {
+                "check token=... and serial=... in the URI, and that the token is inserted"
+            }
+            Self::UriMalformed => "write pkcs11:token=...;object=...",
             Self::VectorTableReset { .. } => {
                 "put the reset handler, as a Thumb function, into the second word"
             }

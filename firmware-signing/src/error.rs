@@ -14,6 +14,12 @@ pub enum Error {
     /// The bundle breaks a rule of its format.
     #[error(transparent)]
     Bundle(#[from] firmware_bundle::Error),
+    /// A signer's certificate would have no highest version.
+    #[error(
+        "no highest security version was given: devices remember the highest one they ran, so who steals a key without a ceiling can sign \
+         the highest number there is, and no later firmware is accepted again"
+    )]
+    CeilingMissing,
     /// A certificate's validity has ended.
     #[error("the certificate expired on {not_after} (judged at {at})")]
     CertificateExpired {
@@ -61,6 +67,9 @@ pub enum Error {
         /// How many it has.
         count: usize,
     },
+    /// A certificate request is not PEM or DER, or contradicts itself.
+    #[error("not a readable certificate request")]
+    CsrMalformed,
     /// A date is not written as `2026-11-20`, `2026-11-20T12:00:00Z` or `never`.
     #[error("not a date")]
     DateMalformed,
@@ -234,6 +243,12 @@ pub enum Error {
     /// A key of another algorithm or curve.
     #[error("not a P-256, P-384 or Ed25519 key")]
     KeyAlgorithm,
+    /// A name fits several keys of a token.
+    #[error("the token has {count} keys of this name")]
+    KeyAmbiguous {
+        /// How many.
+        count: usize,
+    },
     /// Only the public half of a key is needed, and the file with it is encrypted.
     #[error("the key is encrypted")]
     KeyEncrypted,
@@ -246,6 +261,12 @@ pub enum Error {
     /// No key could be read.
     #[error("not a readable private key")]
     KeyMalformed,
+    /// The token has no such key.
+    #[error("the token has no such key")]
+    KeyMissing,
+    /// A key is named by nothing.
+    #[error("the name of the key is empty")]
+    KeyNameEmpty,
     /// Key and certificate do not belong together.
     #[error(
         "the key ({}) is not the certificate's ({})",
@@ -264,6 +285,21 @@ pub enum Error {
     /// The passphrase does not open the key.
     #[error("the passphrase does not open the key")]
     KeyPassphraseWrong,
+    /// Anybody has this key.
+    #[error("this is {name}, a published test key")]
+    KeyPublished {
+        /// Whose key it is.
+        name: &'static str,
+    },
+    /// A token keeps a private key without its public half.
+    #[error("the token has neither the public half of the key nor its certificate")]
+    KeyWithoutPublicHalf,
+    /// No PKCS#11 module was found.
+    #[error("no PKCS#11 module")]
+    ModuleMissing,
+    /// A PKCS#11 module does not begin.
+    #[error("not a usable PKCS#11 module")]
+    ModuleUnusable,
     /// A distinguished name is not written as RFC 4514 has it.
     #[error("not a distinguished name")]
     NameMalformed,
@@ -302,15 +338,74 @@ pub enum Error {
     /// What was typed twice differs, or is empty.
     #[error("the passphrase is empty, or differs from its repetition")]
     PassphraseUnusable,
+    /// A URI holds a PIN.
+    #[error("the URI holds a PIN, which every process and log can read")]
+    PinInUri,
+    /// The token has locked itself.
+    #[error("the token's PIN is locked")]
+    PinLocked,
+    /// The token wants a PIN, and nobody said which.
+    #[error("a PIN is needed, and there is no terminal to ask for it")]
+    PinNeeded,
+    /// The token has no PIN yet, or an expired one.
+    #[error("the token's PIN was never set, or has expired")]
+    PinNotSet,
+    /// The token refuses the PIN.
+    #[error("the PIN is wrong")]
+    PinWrong,
     /// The platform file breaks a rule.
     #[error("the platform file breaks a rule: {0}")]
     Platform(#[from] platform::Error),
     /// The platform file is not TOML, or lacks something.
     #[error("not a platform file")]
     PlatformMalformed,
+    /// A signing program's answer is not what was asked for.
+    #[error("the signing program's answer is malformed")]
+    ProgramAnswer,
+    /// A signing program said nothing.
+    #[error("the signing program gave no answer")]
+    ProgramAnswerEmpty,
+    /// A signing program says too much.
+    #[error("the signing program's answer is longer than {limit} bytes")]
+    ProgramAnswerTooLong {
+        /// The most that is read.
+        limit: u64,
+    },
+    /// A signing program failed.
+    #[error("the signing program ended with exit code {code}")]
+    ProgramExit {
+        /// Its exit code.
+        code: i32,
+    },
+    /// A signing program was killed.
+    #[error("the signing program was ended by signal {signal}")]
+    ProgramKilled {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// A signing program could not be started or listened to.
+    #[error("the signing program could not be run: {}", os.map_or_else(|| (*kind).into(), std::io::Error::from_raw_os_error))]
+    ProgramNotStarted {
+        /// What the operating system said.
+        kind: std::io::ErrorKind,
+        /// Its number for that.
+        os: Option<i32>,
+    },
+    /// A signing program takes too long.
+    #[error("the signing program gave no answer within {seconds} s, and was ended")]
+    ProgramTooSlow {
+        /// The time it had.
+        seconds: u64,
+    },
     /// A device would refuse the bundle.
     #[error(transparent)]
     Refused(admission::Refusal),
+    /// A certificate for development where a release is signed.
+    #[error("a certificate with the development role does not sign a release")]
+    ReleaseByDevelopment,
+    /// A key file without encryption where a release is signed.
+    #[error("the key file is not encrypted, and does not sign a release")]
+    ReleaseByPlainFile,
     /// The resource table breaks a rule.
     #[error("resource table: {0}")]
     ResourceTable(#[from] resource_table::Error),
@@ -369,6 +464,12 @@ pub enum Error {
         /// Where it ends.
         region_end: u64,
     },
+    /// A signature does not verify with the key that should have made it.
+    #[error("the signature does not verify with the key {}", crate::hex(key))]
+    SignatureNotOfKey {
+        /// SHA-256 of the key's public half.
+        key: [u8; 32],
+    },
     /// The signer answered with an error.
     #[error("the key could not sign")]
     SignerFailed,
@@ -380,6 +481,30 @@ pub enum Error {
         /// Why.
         error: certificate_chain::Error,
     },
+    /// A name fits several tokens.
+    #[error("{count} tokens fit")]
+    TokenAmbiguous {
+        /// How many.
+        count: usize,
+    },
+    /// The token went away.
+    #[error("the token was removed")]
+    TokenGone,
+    /// No token fits.
+    #[error("no such token")]
+    TokenMissing,
+    /// The token answered with an error.
+    #[error("the token answered {code:?}")]
+    TokenRefused {
+        /// PKCS#11's name for it.
+        code: cryptoki::error::RvError,
+    },
+    /// The module cannot do what is asked.
+    #[error("the token cannot be used")]
+    TokenUnusable,
+    /// A URI is not one of RFC 7512.
+    #[error("not a PKCS#11 URI")]
+    UriMalformed,
     /// No vector table in the file.
     #[error(
         "no vector table at {table:#x}: the executable segment there has fewer than 8 bytes in the file"

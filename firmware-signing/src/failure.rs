@@ -39,6 +39,13 @@ impl Failure {
         }
     }
 
+    /// The same with a place, where it has none of its own.
+    #[must_use]
+    pub fn in_place(mut self, path: &Path) -> Self {
+        self.place.path.get_or_insert_with(|| path.to_owned());
+        self
+    }
+
     /// The same with more to say: a line number, a field, a name.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {

@@ -3,6 +3,7 @@
 
 mod advice;
 pub mod cli;
+pub mod csr;
 pub mod elf;
 mod error;
 mod failure;
@@ -11,6 +12,7 @@ pub mod inspect;
 pub mod key;
 pub mod pki;
 pub mod place;
+pub mod release;
 pub mod sample;
 pub mod sign;
 pub mod strip;

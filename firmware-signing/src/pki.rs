@@ -29,7 +29,7 @@ use x509_cert::time::{Time, Validity};
 pub use certificate_chain::{Kind, Role, Scope};
 
 use crate::Error;
-use crate::key::{Signer, key_id};
+use crate::key::{Algorithm, Signer, key_id};
 
 /// What a certificate says about its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,6 +174,23 @@ impl Certificate {
     /// Last moment of validity.
     pub fn not_after(&self) -> Date {
         self.parsed.tbs_certificate().validity().not_after.into()
+    }
+
+    /// Whether `issuer` is named as this one's issuer and signed it; nothing of the profile is judged.
+    pub fn is_issued_by(&self, issuer: &Self) -> bool {
+        let tbs = self.parsed.tbs_certificate();
+        if tbs.issuer() != issuer.parsed.tbs_certificate().subject() {
+            return false;
+        }
+        let check = || {
+            let public_key = issuer.public_key()?;
+            let algorithm = Algorithm::of_public_key(&public_key)?;
+            let signature = self.parsed.signature().raw_bytes();
+            let signature = algorithm.signature_from_certificate(signature)?;
+            let signed = tbs.to_der().map_err(|_| Error::CertificateMalformed)?;
+            algorithm.check(&public_key, &signed, &signature)
+        };
+        check().is_ok()
     }
 
     /// Judges the dates, which the TA cannot.
@@ -450,10 +467,10 @@ fn short_id(key: SubjectPublicKeyInfoRef<'_>) -> Result<OctetString, der::Error>
 }
 
 /// Lets x509-cert's builder ask a [`Signer`] for its algorithm and public key.
-struct Shim<'a>(&'a dyn Signer);
+pub(crate) struct Shim<'a>(pub(crate) &'a dyn Signer);
 
 #[derive(Clone)]
-struct ShimKey(Vec<u8>);
+pub(crate) struct ShimKey(Vec<u8>);
 
 impl p256::ecdsa::signature::Keypair for Shim<'_> {
     type VerifyingKey = ShimKey;

@@ -4,26 +4,9 @@ use std::path::{Path, PathBuf};
 
 use platform::Platform;
 
-use super::options::Passphrase;
-use super::passphrase;
-use crate::key::PrivateKey;
 use crate::pki::Certificate;
 use crate::sign::unknown;
 use crate::{Error, Failure, files};
-
-pub(super) fn private_key(path: &Path, source: &Passphrase) -> Result<PrivateKey, Failure> {
-    let bytes = files::read_secret(path, MAX_TEXT)?;
-    // The passphrase's own failure names the place it should have come from; it must not be lost.
-    let mut refused = None;
-    let key = PrivateKey::read(&bytes, || {
-        passphrase::existing(source, path).map_err(|failure| {
-            let error = failure.error;
-            refused = Some(failure);
-            error
-        })
-    });
-    key.map_err(|error| refused.unwrap_or_else(|| Failure::at(path)(error)))
-}
 
 pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {
     Certificate::read_all(&files::read(path, MAX_TEXT)?).map_err(Failure::at(path))

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod completions;
+mod csr;
 mod inputs;
 mod inspect;
 mod keygen;
@@ -38,6 +39,8 @@ struct Arguments {
 enum Command {
     /// Print a completion script
     Completions(completions::Completions),
+    /// Ask for a certificate for a key, wherever the key is
+    Csr(csr::Csr),
     /// Show what a file is and says of itself; judges no signature
     Inspect(inspect::Inspect),
     /// Make a private key
@@ -80,6 +83,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Report, Failure> {
     match &arguments.command {
         Command::Completions(completions) => Ok(completions::run(completions)),
+        Command::Csr(csr) => csr::run(csr),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Keygen(keygen) => keygen::run(keygen),
         Command::Man(man) => man::run(man),
@@ -119,6 +123,6 @@ Exit codes:
   3  the input is malformed or cut off
   4  a signature or digest is wrong
   5  refused by the chain, the platform or the device's policy
-  6  the key or its passphrase does not do
+  6  the key, its token, its program, or the passphrase or PIN does not do
   7  the file system said no
   8  already signed, or something would be overwritten";

@@ -41,6 +41,25 @@ pub(super) struct Passphrase {
     pub(super) passphrase_fd: Option<u32>,
 }
 
+/// What opens a private key, wherever it is.
+#[derive(Debug, Args)]
+pub(super) struct KeyAccess {
+    #[command(flatten)]
+    pub(super) passphrase: Passphrase,
+    /// Environment variable that holds the token's PIN; where no --pin option is given, the file of pin-source= in the URI, then COREWARDEN_PIN
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["pin_file", "pin_fd"])]
+    pub(super) pin_env: Option<String>,
+    /// File whose first line is the token's PIN
+    #[arg(long, value_name = "FILE", conflicts_with = "pin_fd")]
+    pub(super) pin_file: Option<PathBuf>,
+    /// Open file descriptor whose first line is the token's PIN
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) pin_fd: Option<u32>,
+    /// Seconds that a signing program (exec:PROGRAM) has for one answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) signer_timeout: u64,
+}
+
 pub(super) fn date(text: &str) -> Result<Date, Error> {
     text.parse()
 }

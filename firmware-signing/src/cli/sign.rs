@@ -1,18 +1,19 @@
 //! `sign`: an ELF becomes a bundle.
 
+use std::ffi::OsString;
 use std::fmt::{self, Display};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::inputs::{MAX_INPUT, certificates, find_core, name, platform_file, private_key, roots};
-use super::options::{Passphrase, Target, date};
+use super::inputs::{MAX_INPUT, certificates, find_core, name, platform_file, roots};
+use super::options::{KeyAccess, Target, date};
 use super::report::{Report, Schema, list};
 use crate::files::{self, Kind as FileKind};
-use crate::key::{Signer, key_id};
+use crate::key::{Reference, Signer, key_id};
 use crate::pki::{self, Certificate, Date};
-use crate::{Error, Failure, Options, hex, sign as signing};
+use crate::{Error, Failure, Options, hex, release, sign as signing};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -24,17 +25,17 @@ pub(super) struct Sign {
     out: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
-    /// The signer's private key
+    /// The signer's private key: a file, a pkcs11: URI, or exec:PROGRAM
     #[arg(long, env = "COREWARDEN_KEY", hide_env_values = true)]
-    key: PathBuf,
-    /// Certificates of the signer and its product CA, in any order (repeat for more files)
+    key: OsString,
+    /// Certificates of the signer and its product CA, in any order (repeat for more files); where they are left out, those beside the key
+    /// file or on the token
     #[arg(
         long = "cert",
         value_name = "CERTIFICATE",
         env = "COREWARDEN_CERT",
         hide_env_values = true,
-        value_delimiter = ':',
-        required = true
+        value_delimiter = ':'
     )]
     certificates: Vec<PathBuf>,
     /// Root certificate to judge the result by; where it is left out, the one the platform file names
@@ -72,11 +73,14 @@ pub(super) struct Sign {
     /// Judge the certificates' dates at this moment instead of now
     #[arg(long, value_name = "DATE", value_parser = date)]
     at: Option<Date>,
+    /// Refuse what does not sign a release: published test keys, development certificates, unencrypted key files
+    #[arg(long)]
+    release: bool,
     /// Replace an existing output
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    passphrase: Passphrase,
+    access: KeyAccess,
 }
 
 pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
@@ -88,7 +92,9 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
     let kind = FileKind::Output {
         force: arguments.force,
     };
-    files::check_output(&out, kind, &[elf_path, &arguments.key])?;
+    let reference = Reference::parse(&arguments.key)?;
+    let inputs: Vec<_> = [&**elf_path].into_iter().chain(reference.file()).collect();
+    files::check_output(&out, kind, &inputs)?;
 
     let platform = platform_file(&arguments.target.platform)?;
     let mut cores = arguments
@@ -100,14 +106,19 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
         .map_err(Failure::at(&arguments.target.platform))?;
     cores.sort_unstable();
     cores.dedup();
-    let mut chain = Vec::new();
+    let mut given = Vec::new();
     for path in &arguments.certificates {
-        chain.extend(certificates(path)?);
+        given.extend(certificates(path)?);
     }
-    let roots = roots(&arguments.roots, &platform, &arguments.target.platform)?;
-    let roots: Vec<&[u8]> = roots.iter().map(Certificate::der).collect();
+    let pinned = roots(&arguments.roots, &platform, &arguments.target.platform)?;
+    let roots: Vec<&[u8]> = pinned.iter().map(Certificate::der).collect();
     let build_id = arguments.build_id.as_deref().map(unhex).transpose()?;
-    let key = private_key(&arguments.key, &arguments.passphrase)?;
+    let key = reference.open(&arguments.access, &given)?;
+    let chain = pki::order_chain(key.public_key(), key.certificates())?;
+    if arguments.release {
+        let place = reference.to_string();
+        release::check(&key, &chain, &pinned).map_err(Failure::at(Path::new(&place)))?;
+    }
 
     let elf = files::read(elf_path, MAX_INPUT)?;
     let options = Options {
@@ -123,12 +134,11 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
     let signed =
         signing::sign_in_parts(&elf, &options, &key, &chain).map_err(Failure::at(elf_path))?;
     files::write(&out, kind, &[&signed.elf, &signed.trailer])?;
-    let signer = pki::order_chain(key.public_key(), &chain)?;
     Ok(Report::of(Signed {
         bundle: name(&out),
         digest: hex(&signed.digest),
         key_id: hex(&key_id(key.public_key())),
-        signer: signer.first().map(Certificate::subject).unwrap_or_default(),
+        signer: chain.first().map(Certificate::subject).unwrap_or_default(),
         platform: platform.name().to_owned(),
         cores,
         security_version: arguments.security_version,

@@ -9,6 +9,7 @@ use ring::signature::{
 };
 use x509_cert::spki::{AlgorithmIdentifier, AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
+use super::key_id;
 use crate::Error;
 
 /// The algorithms this tool can sign with.
@@ -92,8 +93,11 @@ impl Algorithm {
 
     /// Whether `signature`, in the raw form that [`Signer::sign`](super::Signer::sign) gives, is one over `message` by the holder of `public_key`.
     pub fn check(self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Error> {
+        let wrong = Error::SignatureNotOfKey {
+            key: key_id(public_key),
+        };
         if Self::of_public_key(public_key)? != self {
-            return Err(Error::SignerFailed);
+            return Err(wrong);
         }
         let info =
             SubjectPublicKeyInfoRef::from_der(public_key).map_err(|_| Error::KeyMalformed)?;
@@ -108,7 +112,7 @@ impl Algorithm {
         };
         UnparsedPublicKey::new(algorithm, key)
             .verify(message, signature)
-            .map_err(|ring::error::Unspecified| Error::SignerFailed)
+            .map_err(|ring::error::Unspecified| wrong)
     }
 
     /// Brings the s of an ECDSA signature down: tokens and services give either of the two that verify.
@@ -125,6 +129,21 @@ impl Algorithm {
                 .to_bytes()
                 .to_vec(),
             Self::Ed25519 => raw.to_vec(),
+        })
+    }
+
+    /// The opposite of [`Self::signature_in_certificate`].
+    pub fn signature_from_certificate(self, der: &[u8]) -> Result<Vec<u8>, Error> {
+        Ok(match self {
+            Self::EcdsaP256 => p256::ecdsa::Signature::from_der(der)
+                .map_err(|_| Error::SignerFailed)?
+                .to_bytes()
+                .to_vec(),
+            Self::EcdsaP384 => p384::ecdsa::Signature::from_der(der)
+                .map_err(|_| Error::SignerFailed)?
+                .to_bytes()
+                .to_vec(),
+            Self::Ed25519 => der.to_vec(),
         })
     }
 

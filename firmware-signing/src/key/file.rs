@@ -11,6 +11,7 @@ use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
 use super::algorithm::{ED25519, P256, P384};
+use super::known::{key_id_of_rsa, published};
 use super::{Algorithm, Signer};
 use crate::Error;
 
@@ -71,6 +72,14 @@ impl PrivateKey {
             Ok(Document::Encrypted(_)) | Err(Error::KeyLegacyEncryption) => Ok(true),
             Ok(Document::Plain(_) | Document::Sec1(_)) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The name of a published RSA key: it could not sign here, but its owner should know.
+    pub(super) fn published_rsa(bytes: &[u8]) -> Option<&'static str> {
+        match Document::find(bytes) {
+            Ok(Document::Plain(der)) => published(&key_id_of_rsa(&der)?),
+            _ => None,
         }
     }
 
@@ -218,7 +227,7 @@ pub fn read_public(bytes: &[u8]) -> Result<Vec<u8>, Error> {
 }
 
 /// The one form in which a public key has its fingerprint: points are on the curve and uncompressed.
-fn normal_public(der: &[u8]) -> Result<Vec<u8>, Error> {
+pub(super) fn normal_public(der: &[u8]) -> Result<Vec<u8>, Error> {
     let document = match Algorithm::of_public_key(der)? {
         Algorithm::EcdsaP256 => {
             p256::PublicKey::from_public_key_der(der).and_then(|key| key.to_public_key_der())

@@ -1,18 +1,30 @@
-//! Private keys: made, read as OpenSSL writes them, and used to sign.
+//! Private keys: in files, on tokens, behind programs.
 //!
-//! Whatever signs is a [`Signer`]; a [`PrivateKey`] is the one which lies in a file. Signatures of
-//! file keys are deterministic (RFC 6979, Ed25519) and have a low s, so the same input gives the same bytes.
+//! Whatever signs is a [`Signer`]. A [`Reference`] names one and opens it as a [`Key`], whose signatures are verified before anybody
+//! sees them. A [`PrivateKey`] is the one which lies in a file: its signatures are deterministic (RFC 6979, Ed25519) and have a low s,
+//! so the same input gives the same bytes.
 
 mod algorithm;
+mod beside;
 mod file;
+mod known;
+mod modules;
+mod program;
+mod reference;
+mod token;
+mod uri;
 
 pub use algorithm::Algorithm;
 pub(crate) use file::pem_blocks;
 pub use file::{PrivateKey, read_public};
+pub use known::published;
+pub use program::Program;
+pub use reference::{Custody, Key, Reference, Secrets};
+pub use uri::TokenUri;
 
 use crate::Error;
 
-/// Whoever can sign: a key file now, a token or a signing service by the same three questions.
+/// Whoever can sign: a key file, a token or a program, by the same three questions.
 pub trait Signer {
     /// The algorithm of the signatures.
     fn algorithm(&self) -> Algorithm;

@@ -106,16 +106,20 @@ fn exists(program: &str) -> bool {
 }
 
 /// The same names in bookworm and trixie.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 11] = [
     "device-tree-compiler",
     "dpkg-dev",
     "gcc-aarch64-linux-gnu",
     "libc6-dev-arm64-cross",
     "make",
+    // Fills the tokens of the signer's tests.
+    "opensc",
     // The independent judge of chains and signatures in the signer's tests.
     "openssl",
     "python3-cryptography",
     "python3-pyelftools",
+    // The token of the signer's tests.
+    "softhsm2",
     "xz-utils",
 ];
 

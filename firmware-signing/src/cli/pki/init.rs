@@ -1,34 +1,36 @@
 //! `pki init`: a root certificate.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
 use clap::Args;
 
 use super::{RoleName, Subject, check_certificate_output, subject, write_certificate};
-use crate::cli::inputs::private_key;
-use crate::cli::options::Passphrase;
+use crate::cli::options::KeyAccess;
 use crate::cli::report::Report;
+use crate::key::Reference;
 use crate::pki::{self, Kind, Role, Scope};
 use crate::{Error, Failure};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Init {
-    /// The root's private key
+    /// The root's private key: a file, a pkcs11: URI, or exec:PROGRAM
     #[arg(long, env = "COREWARDEN_KEY", hide_env_values = true)]
-    key: PathBuf,
+    key: OsString,
     #[command(flatten)]
     subject: Subject,
     /// For which kind of device; every certificate below has the same
     #[arg(long, value_enum, default_value_t = RoleName::Development)]
     role: RoleName,
     #[command(flatten)]
-    passphrase: Passphrase,
+    access: KeyAccess,
 }
 
 pub(super) fn run(arguments: &Init) -> Result<Report, Failure> {
-    check_certificate_output(&arguments.subject, &[&arguments.key])?;
-    let key = private_key(&arguments.key, &arguments.passphrase)?;
+    let reference = Reference::parse(&arguments.key)?;
+    let inputs: Vec<_> = reference.file().into_iter().collect();
+    check_certificate_output(&arguments.subject, &inputs)?;
+    let key = reference.open(&arguments.access, &[])?;
     // A root that does not say is one for development.
     let scope = match arguments.role {
         RoleName::Development => None,

@@ -1,15 +1,17 @@
 //! `pki issue`: a product CA's or a signer's certificate.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::{RoleName, Subject, check_certificate_output, subject, write_certificate};
-use crate::cli::inputs::{MAX_TEXT, only, private_key};
-use crate::cli::options::{Passphrase, uuid};
+use crate::cli::inputs::{MAX_TEXT, only};
+use crate::cli::options::{KeyAccess, uuid};
 use crate::cli::report::Report;
+use crate::csr::Request;
 use crate::files;
-use crate::key::{Signer, read_public};
+use crate::key::{Reference, Signer, read_public};
 use crate::pki::{self, Kind, Role, Scope};
 use crate::{Error, Failure};
 
@@ -19,7 +21,7 @@ pub(in crate::cli) struct Issue {
     /// What the certificate is for
     #[arg(long, value_enum)]
     kind: KindName,
-    /// The key it is for: its public half, or the unencrypted private key
+    /// The key it is for: a certificate request, its public half, or the unencrypted private key
     #[arg(long)]
     key: PathBuf,
     /// The issuer's certificate
@@ -30,14 +32,14 @@ pub(in crate::cli) struct Issue {
         hide_env_values = true
     )]
     issuer: PathBuf,
-    /// The issuer's private key
+    /// The issuer's private key: a file, a pkcs11: URI, or exec:PROGRAM
     #[arg(
         long,
         value_name = "KEY",
         env = "COREWARDEN_ISSUER_KEY",
         hide_env_values = true
     )]
-    issuer_key: PathBuf,
+    issuer_key: OsString,
     #[command(flatten)]
     subject: Subject,
     /// A core it may sign for (repeat for more)
@@ -53,7 +55,7 @@ pub(in crate::cli) struct Issue {
         long_help = "The highest security version it may sign.\n\nThere is no default: devices remember the highest version they ran, so a \
                      stolen key without a ceiling could sign the highest number there is, and no later firmware would ever be accepted again."
     )]
-    max_version: u32,
+    max_version: Option<u32>,
     /// Generation of the signer, which a trust update can retire
     #[arg(long, default_value_t = 1)]
     generation: u32,
@@ -61,16 +63,18 @@ pub(in crate::cli) struct Issue {
     #[arg(long, value_enum, default_value_t = RoleName::Development)]
     role: RoleName,
     #[command(flatten)]
-    passphrase: Passphrase,
+    access: KeyAccess,
 }
 
 pub(super) fn run(arguments: &Issue) -> Result<Report, Failure> {
-    let inputs = [&*arguments.key, &*arguments.issuer, &*arguments.issuer_key];
+    let ceiling = arguments.max_version.ok_or(Error::CeilingMissing)?;
+    let reference = Reference::parse(&arguments.issuer_key)?;
+    let inputs = [&*arguments.key, &*arguments.issuer];
+    let inputs: Vec<_> = inputs.into_iter().chain(reference.file()).collect();
     check_certificate_output(&arguments.subject, &inputs)?;
-    let public_key = read_public(&files::read_secret(&arguments.key, MAX_TEXT)?)
-        .map_err(Failure::at(&arguments.key))?;
+    let public_key = asking_key(&arguments.key)?;
     let issuer = only(&arguments.issuer)?;
-    let issuer_key = private_key(&arguments.issuer_key, &arguments.passphrase)?;
+    let issuer_key = reference.open(&arguments.access, core::slice::from_ref(&issuer))?;
     let role = match arguments.role {
         RoleName::Development => Role::Development,
         RoleName::Release => Role::Release,
@@ -84,8 +88,7 @@ pub(super) fn run(arguments: &Issue) -> Result<Report, Failure> {
     cores.dedup();
     classes.sort_unstable();
     classes.dedup();
-    let (ceiling, generation) = (arguments.max_version, arguments.generation);
-    let scope = Scope::new(kind, &cores, &classes, ceiling, generation, role);
+    let scope = Scope::new(kind, &cores, &classes, ceiling, arguments.generation, role);
     let scope = scope.map_err(Error::from)?;
     let subject = subject(&arguments.subject, Some(days))?;
     let above = (&issuer, &issuer_key as &dyn Signer);
@@ -97,6 +100,16 @@ pub(super) fn run(arguments: &Issue) -> Result<Report, Failure> {
         &certificate.map_err(Failure::at(&arguments.issuer))?,
         &arguments.subject,
     )
+}
+
+fn asking_key(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = files::read_secret(path, MAX_TEXT)?;
+    let failed = Failure::at(path);
+    if Request::is_one(&bytes) {
+        let request = Request::read(&bytes).map_err(failed)?;
+        return Ok(request.public_key().to_vec());
+    }
+    read_public(&bytes).map_err(failed)
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

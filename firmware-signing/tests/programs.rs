@@ -1,0 +1,456 @@
+//! `exec:PROGRAM`: programs that sign, that do not, that hang, that talk nonsense.
+
+mod support;
+
+use std::fs;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use support::{Desk, good, text};
+
+/// A desk with a key, its public half, and a program that signs with it through OpenSSL.
+fn desk(algorithm: &str) -> Desk {
+    let desk = Desk::new();
+    good(
+        desk.folder(),
+        &format!("genpkey {algorithm} -out service.key"),
+    );
+    good(
+        desk.folder(),
+        "pkey -in service.key -pubout -out service.pub",
+    );
+    desk
+}
+
+/// Runs `./body` as a shell script. It lies in the tree, because a file that was just written may be busy when it is to be run.
+const KEY: &str = concat!(
+    "exec:",
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/support/program"
+);
+
+/// What the program does, as a shell script that has the request in `$request`.
+fn script(desk: &Desk, body: &str) {
+    let text = format!(
+        "set -eu\nrequest=$(cat)\nfield() {{ printf %s \"$request\" | sed -n \"s/.*\\\"$1\\\":\\\"\\([^\\\"]*\\)\\\".*/\\1/p\"; }}\n{body}\n"
+    );
+    fs::write(desk.path("body"), text).expect("written");
+}
+
+/// What a program has to do: tell the public key, and sign.
+fn honest(sign: &str) -> String {
+    format!(
+        "if [ \"$(field operation)\" = public-key ]; then cat service.pub; exit; fi\nfield message | openssl base64 -d -A > message\n{sign}"
+    )
+}
+
+const ECDSA: &str = "openssl dgst -sha256 -sign service.key message | openssl base64";
+const P256: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+
+fn run(desk: &Desk, key: &str, more: &[&str]) -> Output {
+    let _ = fs::remove_file(desk.path("req.pem"));
+    let mut arguments = vec![
+        "csr",
+        "--key",
+        key,
+        "--name",
+        "CN=service",
+        "--out",
+        "req.pem",
+    ];
+    arguments.extend(more);
+    desk.command(&arguments).output().expect("it runs")
+}
+
+/// Insists on the exit code and that nothing was written; gives what was said.
+fn refused(desk: &Desk, code: i32) -> String {
+    refused_by(desk, KEY, code, &[])
+}
+
+fn refused_by(desk: &Desk, key: &str, code: i32, more: &[&str]) -> String {
+    let output = run(desk, key, more);
+    let all = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{all}");
+    assert!(!desk.path("req.pem").exists(), "{all}");
+    all
+}
+
+fn signs(desk: &Desk) {
+    let output = run(desk, KEY, &[]);
+    let all = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{all}");
+    good(desk.folder(), "req -in req.pem -verify -noout");
+}
+
+#[test]
+fn a_program_signs_with_keys_of_each_algorithm() {
+    for (how, sign) in [
+        (P256, ECDSA),
+        (
+            "-algorithm EC -pkeyopt ec_paramgen_curve:P-384",
+            "openssl dgst -sha384 -sign service.key message | openssl base64",
+        ),
+        (
+            "-algorithm ED25519",
+            "openssl pkeyutl -sign -rawin -inkey service.key -in message | openssl base64",
+        ),
+    ] {
+        let desk = desk(how);
+        script(&desk, &honest(sign));
+        signs(&desk);
+    }
+}
+
+#[test]
+fn an_answer_is_json_or_base64_and_a_signature_der_or_raw() {
+    let desk = desk(P256);
+    script(
+        &desk,
+        &honest(
+            "signature=$(openssl dgst -sha256 -sign service.key message | openssl base64 -A)\nprintf '{\"signature\":\"%s\",\"more\":1}' \"$signature\"",
+        ),
+    );
+    signs(&desk);
+    // Raw r and s, as many services answer: taken out of the DER by OpenSSL.
+    script(
+        &desk,
+        &honest(
+            "openssl dgst -sha256 -sign service.key message > der\n\
+             for number in $(openssl asn1parse -inform DER -in der | sed -n 's/.*INTEGER *://p'); do\n\
+             printf '%64s' \"$number\" | tr ' ' 0 | tail -c 64; done | perl -ne 'print pack \"H*\", $_' | openssl base64 -A",
+        ),
+    );
+    signs(&desk);
+    // The digest is there for who cannot hash.
+    script(
+        &desk,
+        &honest(
+            "field digest | openssl base64 -d -A > digest\nopenssl pkeyutl -sign -inkey service.key -in digest | openssl base64",
+        ),
+    );
+    signs(&desk);
+}
+
+#[test]
+fn the_request_says_what_is_to_be_signed_and_by_which_key() {
+    let desk = desk(P256);
+    script(
+        &desk,
+        &format!("printf '%s\\n' \"$request\" >> requests\n{}", honest(ECDSA)),
+    );
+    let output = desk
+        .command(&[
+            "csr",
+            "--key",
+            &format!("{KEY}#projects/7/keys/signer"),
+            "--name",
+            "CN=service",
+            "--out",
+            "req.pem",
+        ])
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let requests = fs::read_to_string(desk.path("requests")).expect("there");
+    let requests: Vec<serde_json::Value> = requests
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let [public, sign] = &requests[..] else {
+        panic!("{requests:?}");
+    };
+    for request in [public, sign] {
+        assert_eq!(request["schema"], "corewarden-sign/signing-program");
+        assert_eq!(request["version"], 1);
+        assert_eq!(request["hint"], "projects/7/keys/signer");
+    }
+    assert_eq!(public["operation"], "public-key");
+    assert_eq!(public.as_object().map(serde_json::Map::len), Some(4));
+    assert_eq!(sign["operation"], "sign");
+    assert_eq!(sign["algorithm"], "ecdsa-p256-sha256");
+    good(
+        desk.folder(),
+        "pkey -in service.key -pubout -outform DER -out spki.der",
+    );
+    good(desk.folder(), "base64 -A -in spki.der -out spki.b64");
+    let spki = fs::read_to_string(desk.path("spki.b64")).expect("there");
+    assert_eq!(sign["public_key"], spki.trim());
+    let hash = good(desk.folder(), "dgst -sha256 -r spki.der");
+    assert_eq!(sign["key_id"], hash[..64]);
+    good(desk.folder(), "dgst -sha256 -binary -out hash message");
+    good(desk.folder(), "base64 -A -in hash -out hash.b64");
+    let digest = fs::read_to_string(desk.path("hash.b64")).expect("there");
+    assert_eq!(sign["digest"], digest.trim());
+}
+
+#[test]
+fn a_signature_of_another_key_or_message_is_refused() {
+    let desk = desk(P256);
+    good(desk.folder(), &format!("genpkey {P256} -out other.key"));
+    good(
+        desk.folder(),
+        "pkey -in service.key -pubout -outform DER -out spki.der",
+    );
+    let expected = good(desk.folder(), "dgst -sha256 -r spki.der")[..64].to_owned();
+    for sign in [
+        "openssl dgst -sha256 -sign other.key message | openssl base64",
+        "printf more >> message; openssl dgst -sha256 -sign service.key message | openssl base64",
+        "head -c 64 /dev/zero | openssl base64",
+        "head -c 63 message | openssl base64",
+        "printf 'garbage!' | openssl base64",
+    ] {
+        script(&desk, &honest(sign));
+        let all = refused(&desk, 4);
+        assert!(
+            all.contains(&format!(
+                "the signature does not verify with the key {expected}"
+            )),
+            "{sign}: {all}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_is_none_is_refused() {
+    let desk = desk(P256);
+    for (sign, said) in [
+        ("true", "gave no answer"),
+        ("printf '  \\n\\n'", "gave no answer"),
+        ("printf garbage!", "answer is malformed"),
+        ("printf '{\"signature\": 7}'", "answer is malformed"),
+        ("printf '{\"signature\": \"!\"}'", "answer is malformed"),
+        ("printf '{\"sig\": \"AAAA\"}'", "answer is malformed"),
+        ("printf '{'", "answer is malformed"),
+        ("printf '\\377\\376'", "answer is malformed"),
+        (
+            "head -c 70000 /dev/zero | tr '\\0' A",
+            "answer is longer than 65536 bytes",
+        ),
+        ("cat /dev/zero", "answer is longer than 65536 bytes"),
+    ] {
+        script(&desk, &honest(sign));
+        let all = refused(&desk, 6);
+        assert!(
+            all.contains(said) && all.contains("docs/signing-program.md"),
+            "{sign}: {all}"
+        );
+        assert_eq!(all.lines().count(), 1, "{all}");
+    }
+    // The same for the public key.
+    for (body, said) in [
+        ("true", "gave no answer"),
+        ("printf garbage!", "answer is malformed"),
+        ("cat service.key", "answer is malformed"),
+        ("cat service.pub service.pub", "answer is malformed"),
+        ("printf '{\"public_key\": \"AAAA\"}'", "answer is malformed"),
+    ] {
+        script(&desk, body);
+        let all = refused(&desk, 6);
+        assert!(
+            all.contains(&format!("{KEY}: ")) && all.contains(said),
+            "{body}: {all}"
+        );
+    }
+}
+
+#[test]
+fn a_program_that_fails_is_told_and_what_it_said_is_passed_on() {
+    let desk = desk(P256);
+    script(&desk, &honest("echo 'the vault is sealed' >&2; exit 3"));
+    let all = refused(&desk, 6);
+    assert!(all.contains("the vault is sealed"), "{all}");
+    assert!(
+        all.contains("the signing program ended with exit code 3"),
+        "{all}"
+    );
+    // A good signature does not help who fails afterwards.
+    script(&desk, &honest(&format!("{ECDSA}; exit 1")));
+    assert!(refused(&desk, 6).contains("exit code 1"));
+    script(&desk, &honest("kill -9 $$"));
+    assert!(refused(&desk, 6).contains("the signing program was ended by signal 9"));
+}
+
+#[test]
+fn a_program_that_is_absent_or_may_not_run_is_told() {
+    let desk = desk(P256);
+    let all = refused_by(&desk, "exec:./nothing", 6, &[]);
+    assert!(
+        all.contains("exec:./nothing: the signing program could not be run: No such file"),
+        "{all}"
+    );
+    assert!(refused_by(&desk, "exec:./fw.elf", 6, &[]).contains("Permission denied"));
+    assert!(refused_by(&desk, "exec:", 2, &[]).contains("the name of the key is empty"));
+}
+
+#[test]
+fn a_program_that_hangs_is_ended() {
+    let desk = desk(P256);
+    // Without an answer, after half of one, and after it has closed its output; none of them reads its input to the end.
+    for body in [
+        "exec sleep 1000",
+        "printf AAAA; exec sleep 1000",
+        "exec 1>&-; exec sleep 1000",
+    ] {
+        fs::write(desk.path("body"), format!("echo $$ > pid\n{body}\n")).expect("written");
+        let begin = Instant::now();
+        let all = refused_by(&desk, KEY, 6, &["--signer-timeout", "1"]);
+        assert!(
+            all.contains("gave no answer within 1 s, and was ended"),
+            "{body}: {all}"
+        );
+        // Far from the thousand seconds; a loaded machine is slow.
+        assert!(begin.elapsed() < Duration::from_secs(120), "{body}");
+        let pid = fs::read_to_string(desk.path("pid")).expect("there");
+        let process = format!("/proc/{}", pid.trim());
+        assert!(
+            !std::path::Path::new(&process).exists(),
+            "{body}: it still runs"
+        );
+    }
+}
+
+#[test]
+fn a_bundle_is_signed_by_a_program_whose_key_the_certificate_names() {
+    let desk = desk(P256);
+    let expect = |code: i32, arguments: &[&str]| {
+        let output = desk.command(arguments).output().expect("it runs");
+        let all = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{all}");
+        all
+    };
+    // Only signing: the public key is the certificate's.
+    script(
+        &desk,
+        &honest(ECDSA).replace("cat service.pub; exit", "exit 9"),
+    );
+    let (platform, class) = (desk.platform(), desk.device_class());
+    for name in ["root", "ca"] {
+        expect(
+            0,
+            &["keygen", "--no-password", "--out", &format!("{name}.key")],
+        );
+    }
+    expect(
+        0,
+        &[
+            "pki", "init", "--key", "root.key", "--name", "CN=root", "--out", "root.pem",
+        ],
+    );
+    for (kind, key, issuer, out) in [
+        ("product-ca", "ca.key", "root", "ca.pem"),
+        ("leaf", "service.pub", "ca", "leaf.pem"),
+    ] {
+        let (issuer, issuer_key) = (format!("{issuer}.pem"), format!("{issuer}.key"));
+        expect(
+            0,
+            &[
+                "pki",
+                "issue",
+                "--kind",
+                kind,
+                "--key",
+                key,
+                "--issuer",
+                &issuer,
+                "--issuer-key",
+                &issuer_key,
+                "--name",
+                &format!("CN={out}"),
+                "--core",
+                "0",
+                "--device-class",
+                &class,
+                "--max-version",
+                "9",
+                "--out",
+                out,
+            ],
+        );
+    }
+    expect(
+        0,
+        &[
+            "sign",
+            "fw.elf",
+            "--platform",
+            &platform,
+            "--core",
+            "m4",
+            "--security-version",
+            "3",
+            "--root",
+            "root.pem",
+            "--key",
+            KEY,
+            "--cert",
+            "leaf.pem",
+            "--cert",
+            "ca.pem",
+        ],
+    );
+    expect(0, &["verify", "fw.cwfw", "--root", "root.pem"]);
+    // A garbage signature leaves no bundle.
+    script(&desk, "head -c 64 /dev/urandom | openssl base64");
+    expect(
+        4,
+        &[
+            "sign",
+            "fw.elf",
+            "--platform",
+            &platform,
+            "--core",
+            "m4",
+            "--security-version",
+            "3",
+            "--root",
+            "root.pem",
+            "--key",
+            KEY,
+            "--cert",
+            "leaf.pem",
+            "--cert",
+            "ca.pem",
+            "--out",
+            "new.cwfw",
+        ],
+    );
+    assert!(!desk.path("new.cwfw").exists());
+    // A program may hand over its certificates too; then none need be named.
+    script(
+        &desk,
+        &honest(ECDSA).replace("cat service.pub", "cat service.pub leaf.pem ca.pem"),
+    );
+    expect(
+        0,
+        &[
+            "sign",
+            "fw.elf",
+            "--platform",
+            &platform,
+            "--core",
+            "m4",
+            "--security-version",
+            "3",
+            "--root",
+            "root.pem",
+            "--key",
+            KEY,
+            "--out",
+            "new.cwfw",
+        ],
+    );
+}
+
+#[test]
+fn the_example_of_the_document_signs() {
+    let desk = desk(P256);
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/signing-program.md");
+    let document = fs::read_to_string(document).expect("there");
+    let example = document
+        .split("```sh\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("an example");
+    fs::write(desk.path("body"), example).expect("written");
+    signs(&desk);
+}
