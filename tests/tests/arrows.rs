@@ -53,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "corewarden",
         &["platform", "resource-table", "rpmsg", "ta-protocol"],
     ),
+    ("corewarden-async", &["corewarden", "rpmsg"]),
     (
         "firmware-signing",
         &[

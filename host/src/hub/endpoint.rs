@@ -180,7 +180,7 @@ impl Endpoint {
     /// # Errors
     /// As [`Hub::connect`], [`Hub::serve`] and [`Hub::open`].
     pub fn reopen(&mut self, limit: Limit<'_>) -> Result<(), Error> {
-        self.hub.shared.lock().node.close(self.id);
+        self.close();
         let hub = self.hub.clone();
         *self = match &self.purpose {
             Purpose::Plain(address) => hub.open(*address, limit)?,
@@ -189,11 +189,30 @@ impl Endpoint {
         };
         Ok(())
     }
+
+    /// [`Endpoint::reopen`] without waiting: `None` where there is no link yet, or the service is not announced.
+    ///
+    /// # Errors
+    /// As [`Endpoint::reopen`], without its time limit.
+    pub fn try_reopen(&mut self) -> Result<Option<()>, Error> {
+        self.close();
+        self.hub.pump()?;
+        let opened = match &self.purpose {
+            Purpose::Plain(address) => self.hub.try_open(*address)?,
+            Purpose::Client(name, _) => self.hub.try_connect(name.as_str())?,
+            Purpose::Server(name) => self.hub.try_serve(name.as_str())?,
+        };
+        Ok(opened.map(|endpoint| *self = endpoint))
+    }
+
+    fn close(&self) {
+        self.hub.shared.lock().node.close(self.id);
+    }
 }
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.hub.shared.lock().node.close(self.id);
+        self.close();
     }
 }
 

@@ -392,6 +392,16 @@ impl Hub {
         }))
     }
 
+    /// An endpoint at a fixed address, or at a free one, if there is a link now.
+    ///
+    /// # Errors
+    /// As [`Hub::open`], without its time limit.
+    pub fn try_open(&self, address: Option<u32>) -> Result<Option<Endpoint>, Error> {
+        let purpose = Purpose::Plain(address);
+        let opened = self.shared.now(|node| node.open(&purpose))?;
+        Ok(opened.map(|(id, address)| Endpoint::new(self.clone(), id, address, purpose)))
+    }
+
     /// An endpoint that serves, if there is a link now.
     ///
     /// # Errors
