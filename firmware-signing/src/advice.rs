@@ -71,6 +71,7 @@ impl Error {
             | Self::ResourceTablePlace { .. }
             | Self::SegmentInSharedWindow { .. }
             | Self::SegmentOutside { .. }
+            | Self::SignerNotForCore { .. }
             | Self::Slot { .. }
             | Self::VectorTableMissing { .. }
             | Self::VectorTableReset { .. }
@@ -222,6 +223,9 @@ impl Error {
                 "check token=... and serial=... in the URI, and that the token is inserted"
             }
             Self::UriMalformed => "write pkcs11:token=...;object=...",
+            Self::SignerNotForCore { .. } => {
+                "issue a certificate with the core's --core and the platform's --device-class"
+            }
             Self::VectorTableReset { .. } => {
                 "put the reset handler, as a Thumb function, into the second word"
             }

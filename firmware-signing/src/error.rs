@@ -473,6 +473,12 @@ pub enum Error {
     /// The signer answered with an error.
     #[error("the key could not sign")]
     SignerFailed,
+    /// The signer's certificate names other cores or device classes.
+    #[error("the signer may not sign for core {core} of this platform")]
+    SignerNotForCore {
+        /// The core's id.
+        core: u32,
+    },
     /// A signature or its chain is refused.
     #[error("signature slot {slot}: {error}")]
     Slot {

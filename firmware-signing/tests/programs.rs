@@ -1,12 +1,15 @@
 //! `exec:PROGRAM`: programs that sign, that do not, that hang, that talk nonsense.
 
+#[path = "support/openssl.rs"]
+mod openssl;
 mod support;
 
 use std::fs;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use support::{Desk, good, text};
+use openssl::good;
+use support::{Desk, text};
 
 /// A desk with a key, its public half, and a program that signs with it through OpenSSL.
 fn desk(algorithm: &str) -> Desk {

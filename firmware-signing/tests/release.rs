@@ -1,11 +1,14 @@
 //! What does not sign a release, and the certificates that are found beside a key file.
 
+#[path = "support/openssl.rs"]
+mod openssl;
 mod support;
 
 use std::fs;
 use std::path::Path;
 
-use support::{Desk, good, text};
+use openssl::good;
+use support::{Desk, text};
 
 /// RFC 9500, 2.3: a key that everybody may use for tests.
 const RFC_9500_P256: &str = "-----BEGIN EC PRIVATE KEY-----

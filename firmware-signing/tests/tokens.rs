@@ -1,11 +1,14 @@
 //! Keys on tokens: SoftHSM as the token, OpenSC as the tool that fills it, OpenSSL as the judge. A private token folder for each test.
 
+#[path = "support/openssl.rs"]
+mod openssl;
 mod support;
 
 use std::fs;
 use std::process::{Command, Output};
 
-use support::{Desk, good, text};
+use openssl::good;
+use support::{Desk, text};
 
 /// SoftHSM's module as Debian installs it.
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -145,6 +148,11 @@ fn keys_of_each_algorithm_on_one_token_sign_and_openssl_verifies() {
         token.request(0, &format!("pkcs11:token=cw;object=key-{at}"));
         let all = good(token.desk.folder(), "req -in req.pem -verify -noout -text");
         assert!(all.contains(of) && all.contains("CN = signer"), "{all}");
+        token.root(0, &format!("pkcs11:token=cw;object=key-{at}"));
+        good(
+            token.desk.folder(),
+            "verify -check_ss_sig -CAfile root.pem root.pem",
+        );
     }
     // By id alone, and as another tool would write the URI.
     token.request(0, "pkcs11:token=cw;id=%01");

@@ -3,6 +3,7 @@
 mod certificates;
 mod completions;
 mod csr;
+mod doctor;
 mod inputs;
 mod inspect;
 mod keygen;
@@ -41,6 +42,8 @@ enum Command {
     Completions(completions::Completions),
     /// Ask for a certificate for a key, wherever the key is
     Csr(csr::Csr),
+    /// Try whether key, token, certificates and platform are there and fit together
+    Doctor(doctor::Doctor),
     /// Show what a file is and says of itself; judges no signature
     Inspect(inspect::Inspect),
     /// Make a private key
@@ -68,7 +71,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match run(&arguments) {
-        Ok(report) => print(&report.text(arguments.json), 0),
+        Ok(report) => print(&report.text(arguments.json), report.code()),
         Err(failure) => {
             eprintln!("corewarden-sign: {failure}");
             let code = failure.error.exit_code();
@@ -84,6 +87,7 @@ fn run(arguments: &Arguments) -> Result<Report, Failure> {
     match &arguments.command {
         Command::Completions(completions) => Ok(completions::run(completions)),
         Command::Csr(csr) => csr::run(csr),
+        Command::Doctor(doctor) => doctor::run(doctor),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Keygen(keygen) => keygen::run(keygen),
         Command::Man(man) => man::run(man),

@@ -12,6 +12,8 @@ pub(super) enum Report {
     Answer(Box<dyn Answer>),
     /// A script or page, the same for everybody.
     Text(String),
+    /// An answer that is no failure, but ends with an exit code of its own.
+    Verdict(Box<dyn Answer>, u8),
 }
 
 /// The name of the schema which a verb's JSON follows.
@@ -24,6 +26,19 @@ impl Report {
     /// The answer of a verb.
     pub(super) fn of(answer: impl Schema + Serialize + Display + 'static) -> Self {
         Self::Answer(Box::new(answer))
+    }
+
+    /// The answer of a verb that judges: 0 where all is well.
+    pub(super) fn verdict(answer: impl Schema + Serialize + Display + 'static, code: u8) -> Self {
+        Self::Verdict(Box::new(answer), code)
+    }
+
+    /// The exit code it ends with.
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Self::Answer(_) | Self::Text(_) => 0,
+            Self::Verdict(_, code) => *code,
+        }
     }
 
     /// What failed, for programs; people read standard error.
@@ -40,8 +55,8 @@ impl Report {
     /// All of what goes to standard output.
     pub(super) fn text(&self, json: bool) -> String {
         match self {
-            Self::Answer(answer) if json => answer.json(),
-            Self::Answer(answer) => answer.to_string(),
+            Self::Answer(answer) | Self::Verdict(answer, _) if json => answer.json(),
+            Self::Answer(answer) | Self::Verdict(answer, _) => answer.to_string(),
             Self::Text(text) => text.clone(),
         }
     }

@@ -20,6 +20,7 @@ pub use file::{PrivateKey, read_public};
 pub use known::published;
 pub use program::Program;
 pub use reference::{Custody, Key, Reference, Secrets};
+pub(crate) use token::{modules_for, survey};
 pub use uri::TokenUri;
 
 use crate::Error;

@@ -94,21 +94,17 @@ impl Signer for TokenKey {
 
 /// The only token that the URI fits, in the module it names or in the usual ones.
 fn find_token(uri: &TokenUri) -> Result<(Pkcs11, Slot, TokenInfo), Failure> {
-    let chosen = modules::chosen(uri.module_path.as_deref(), uri.module_name.as_deref())?;
-    let mut seen = Vec::new();
-    let candidates = match &chosen {
-        Some(path) => vec![path.clone()],
-        None => modules::usual(),
-    };
+    let (candidates, chosen) = modules_for(Some(uri))?;
     if candidates.is_empty() {
         return Err(Failure::from(Error::ModuleMissing));
     }
+    let mut seen = Vec::new();
     for path in candidates {
         let tokens = load(&path).and_then(|module| Ok((tokens_of(&module)?, module)));
         let (tokens, module) = match tokens {
             Ok(tokens) => tokens,
             // One of the usual modules may be there without its service; another one may have the token.
-            Err(_) if chosen.is_none() => continue,
+            Err(_) if !chosen => continue,
             Err(failure) => return Err(failure),
         };
         let mut fitting = Vec::new();
@@ -141,8 +137,42 @@ fn find_token(uri: &TokenUri) -> Result<(Pkcs11, Slot, TokenInfo), Failure> {
     })
 }
 
+/// The modules that are asked for a URI's token, and whether somebody chose them.
+pub(crate) fn modules_for(uri: Option<&TokenUri>) -> Result<(Vec<PathBuf>, bool), Failure> {
+    let path = uri.and_then(|uri| uri.module_path.as_deref());
+    let name = uri.and_then(|uri| uri.module_name.as_deref());
+    Ok(match modules::chosen(path, name)? {
+        Some(path) => (vec![path], true),
+        None => (modules::usual(), false),
+    })
+}
+
+/// A token that is there, and what its flags tell about its PIN.
+pub(crate) struct Seen {
+    pub(crate) name: String,
+    pub(crate) locked: bool,
+    pub(crate) warning: Option<&'static str>,
+}
+
+/// The tokens of a module.
+pub(crate) fn survey(module: &Path) -> Result<Vec<Seen>, Failure> {
+    let tokens = tokens_of(&load(module)?)?;
+    let seen = tokens.iter().map(|(_, token)| {
+        let trouble = trouble_of(token);
+        Seen {
+            name: named(token),
+            locked: trouble == Some(PinTrouble::Locked),
+            warning: match trouble {
+                Some(PinTrouble::Warning(text)) => Some(text),
+                _ => None,
+            },
+        }
+    });
+    Ok(seen.collect())
+}
+
 /// Loads a module and begins. It is never unloaded: not every one survives that.
-pub(crate) fn load(path: &Path) -> Result<Pkcs11, Failure> {
+fn load(path: &Path) -> Result<Pkcs11, Failure> {
     let unusable = |error: cryptoki::error::Error| {
         Failure::at(path)(Error::ModuleUnusable).with_detail(one_line(&error))
     };
@@ -157,7 +187,7 @@ pub(crate) fn load(path: &Path) -> Result<Pkcs11, Failure> {
 }
 
 /// The tokens that are there and in use.
-pub(crate) fn tokens_of(module: &Pkcs11) -> Result<Vec<(Slot, TokenInfo)>, Failure> {
+fn tokens_of(module: &Pkcs11) -> Result<Vec<(Slot, TokenInfo)>, Failure> {
     let mut tokens = Vec::new();
     for slot in module.get_slots_with_token().map_err(told)? {
         // A card may be pulled out while we look.
@@ -180,7 +210,7 @@ fn fits(uri: &TokenUri, slot: Slot, token: &TokenInfo) -> bool {
         && uri.slot.is_none_or(|wanted| wanted == slot.id())
 }
 
-pub(crate) fn named(token: &TokenInfo) -> String {
+fn named(token: &TokenInfo) -> String {
     format!(
         "token {:?} with serial {}",
         token.label(),
@@ -197,11 +227,7 @@ fn log_in(
     if !token.login_required() {
         return Ok(());
     }
-    if let Some(trouble) = pin_trouble(
-        token.user_pin_locked(),
-        token.user_pin_final_try(),
-        token.user_pin_count_low(),
-    ) {
+    if let Some(trouble) = trouble_of(token) {
         match trouble {
             PinTrouble::Locked => return Err(Failure::from(Error::PinLocked)),
             PinTrouble::Warning(text) => secrets.warn(&format!("{}: {text}", named(token))),
@@ -225,6 +251,14 @@ fn log_in(
 enum PinTrouble {
     Locked,
     Warning(&'static str),
+}
+
+fn trouble_of(token: &TokenInfo) -> Option<PinTrouble> {
+    pin_trouble(
+        token.user_pin_locked(),
+        token.user_pin_final_try(),
+        token.user_pin_count_low(),
+    )
 }
 
 fn pin_trouble(locked: bool, last_try: bool, low: bool) -> Option<PinTrouble> {

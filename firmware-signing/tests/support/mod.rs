@@ -1,4 +1,4 @@
-//! A folder of its own for each test, and OpenSSL in it.
+//! A folder of its own for each test.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -55,21 +55,4 @@ impl Desk {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// OpenSSL in `folder`: whether it succeeded, and all it said.
-pub(crate) fn openssl(folder: &Path, arguments: &str) -> (bool, String) {
-    let output = Command::new("openssl")
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .expect("openssl is installed");
-    let all = [output.stdout, output.stderr].concat();
-    (output.status.success(), text(&all))
-}
-
-pub(crate) fn good(folder: &Path, arguments: &str) -> String {
-    let (success, text) = openssl(folder, arguments);
-    assert!(success, "{arguments}: {text}");
-    text
 }
