@@ -9,6 +9,7 @@ impl Error {
         match self {
             Self::CeilingMissing
             | Self::CertificateMissing
+            | Self::CertificateOfTwoSigners
             | Self::CoreMissing
             | Self::CoreUnknown { .. }
             | Self::DateMalformed
@@ -18,6 +19,8 @@ impl Error {
             | Self::NotHexadecimal
             | Self::NotUuid
             | Self::PinInUri
+            | Self::RequestName
+            | Self::RequestNameTwice
             | Self::RootMissing
             | Self::UriMalformed
             | Self::VerbUnknown => 2,
@@ -45,12 +48,21 @@ impl Error {
             | Self::InputEmpty
             | Self::InputTooLarge { .. }
             | Self::NotElf
+            | Self::NotPrepared
             | Self::Platform(_)
-            | Self::PlatformMalformed => 3,
+            | Self::PlatformMalformed
+            | Self::PreparedCut { .. }
+            | Self::RequestMalformed
+            | Self::RequestVersion { .. }
+            | Self::SignatureMalformed { .. }
+            | Self::SlotAlgorithm { .. }
+            | Self::Unsigned => 3,
 
             Self::DigestOfChunk { .. }
             | Self::DigestOfRest
+            | Self::RequestDiffers
             | Self::SignatureNotOfKey { .. }
+            | Self::SignatureWrong { .. }
             | Self::Slot {
                 error: certificate_chain::Error::HighS | certificate_chain::Error::Signature,
                 ..
@@ -128,6 +140,7 @@ impl Error {
                 "give the signer's certificate and its product CA's with --cert"
             }
             Self::CertificateNotYetValid { .. } => "check the machine's clock",
+            Self::CertificateOfTwoSigners => "give those of the signer to be and its product CA",
             Self::CoreArchitecture { .. } => "build for the core, or name another one with --core",
             Self::CoreMissing => "name one with --core",
             Self::CoreUnknown { .. } => "see the [[core]] entries of the platform file",
@@ -181,6 +194,12 @@ impl Error {
             Self::PassphraseNeeded => {
                 "give --passphrase-env, --passphrase-file or --passphrase-fd (or --no-password for a new key)"
             }
+            Self::NotPrepared => "name one that `prepare` wrote",
+            Self::PreparedCut { .. } => "copy it again",
+            Self::RequestDiffers => "prepare again; a request is never edited by hand",
+            Self::RequestName | Self::RequestNameTwice => {
+                "rename the ELF, or prepare it on its own"
+            }
             Self::PinInUri => {
                 "give it by --pin-env, --pin-file or --pin-fd, or name a file with pin-source="
             }
@@ -214,6 +233,10 @@ impl Error {
             Self::SegmentOutside { .. } => {
                 "move it there in the linker script: MEMORY { ... } and, for initialised data, its load address (AT>)"
             }
+            Self::SignatureMalformed { .. } => "give the file as openssl or pkcs11-tool wrote it",
+            Self::SignatureWrong { .. } => {
+                "sign the 64 bytes of the .message file with the key that the request names: openssl dgst -sha256 -sign KEY -out SIGNATURE MESSAGE"
+            }
             Self::SignatureNotOfKey { .. } => {
                 "check that key and certificate belong together, and who signed"
             }
@@ -222,6 +245,7 @@ impl Error {
             Self::TokenMissing => {
                 "check token=... and serial=... in the URI, and that the token is inserted"
             }
+            Self::Unsigned => "give it to `attach`, with its request",
             Self::UriMalformed => "write pkcs11:token=...;object=...",
             Self::SignerNotForCore { .. } => {
                 "issue a certificate with the core's --core and the platform's --device-class"

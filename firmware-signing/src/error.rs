@@ -45,6 +45,9 @@ pub enum Error {
         /// The moment asked about.
         at: Date,
     },
+    /// Certificates of several signers where one will sign.
+    #[error("certificates of more than one signer")]
+    CertificateOfTwoSigners,
     /// A certificate or its chain breaks a rule of the profile.
     #[error(transparent)]
     Chain(#[from] certificate_chain::Error),
@@ -317,6 +320,9 @@ pub enum Error {
     /// Not an even number of hexadecimal digits.
     #[error("not hexadecimal")]
     NotHexadecimal,
+    /// Not a bundle that `prepare` made.
+    #[error("not a bundle that `prepare` made")]
+    NotPrepared,
     /// Not a UUID as people write it.
     #[error("not a UUID")]
     NotUuid,
@@ -406,6 +412,32 @@ pub enum Error {
     /// A key file without encryption where a release is signed.
     #[error("the key file is not encrypted, and does not sign a release")]
     ReleaseByPlainFile,
+    /// A prepared bundle is cut off.
+    #[error("the prepared bundle is cut off after {size} bytes")]
+    PreparedCut {
+        /// What is there.
+        size: u64,
+    },
+    /// A request says something else than the prepared bundle.
+    #[error("the request is not what `prepare` wrote: it differs from the prepared bundle")]
+    RequestDiffers,
+    /// A request is not JSON, or lacks something.
+    #[error("not a signing request")]
+    RequestMalformed,
+    /// A name of an image that may not be one of a file everywhere.
+    #[error(
+        "a name for an image has up to 128 letters, digits and . _ + -, and begins with none of . and -"
+    )]
+    RequestName,
+    /// Two images of one name.
+    #[error("two images of one name")]
+    RequestNameTwice,
+    /// A request of another version.
+    #[error("a signing request of version {found}; this tool knows version 1")]
+    RequestVersion {
+        /// As the request says.
+        found: u32,
+    },
     /// The resource table breaks a rule.
     #[error("resource table: {0}")]
     ResourceTable(#[from] resource_table::Error),
@@ -470,6 +502,26 @@ pub enum Error {
         /// SHA-256 of the key's public half.
         key: [u8; 32],
     },
+    /// A signature is neither DER nor raw.
+    #[error(
+        "signature slot {slot}: {length} bytes are neither DER nor the {raw} bytes of a raw signature"
+    )]
+    SignatureMalformed {
+        /// The slot.
+        slot: u8,
+        /// How many bytes there are.
+        length: u64,
+        /// How many a raw signature has.
+        raw: u64,
+    },
+    /// A signature is not one over the message by the signer's key.
+    #[error(
+        "signature slot {slot}: the signature is not one over the image's message by the signer's key"
+    )]
+    SignatureWrong {
+        /// The slot.
+        slot: u8,
+    },
     /// The signer answered with an error.
     #[error("the key could not sign")]
     SignerFailed,
@@ -486,6 +538,14 @@ pub enum Error {
         slot: u8,
         /// Why.
         error: certificate_chain::Error,
+    },
+    /// A slot names another algorithm than its signer's key has.
+    #[error("signature slot {slot} is for another algorithm than its signer's key, {}", algorithm.name())]
+    SlotAlgorithm {
+        /// The slot.
+        slot: u8,
+        /// The key's.
+        algorithm: crate::key::Algorithm,
     },
     /// A name fits several tokens.
     #[error("{count} tokens fit")]
@@ -508,6 +568,9 @@ pub enum Error {
     /// The module cannot do what is asked.
     #[error("the token cannot be used")]
     TokenUnusable,
+    /// A prepared bundle where something to sign is asked for.
+    #[error("prepared for signing already")]
+    Unsigned,
     /// A URI is not one of RFC 7512.
     #[error("not a PKCS#11 URI")]
     UriMalformed,

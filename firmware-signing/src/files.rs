@@ -1,10 +1,12 @@
 //! Reading with a limit, writing at once or not at all.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::{Error, Failure};
@@ -65,49 +67,86 @@ pub fn check_output(path: &Path, kind: Kind, inputs: &[&Path]) -> Result<(), Fai
 
 /// Writes all `parts` one after the other: a reader finds the whole new file or what was there before.
 pub fn write(path: &Path, kind: Kind, parts: &[&[u8]]) -> Result<(), Failure> {
-    let failed = Failure::io(path);
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) && kind != Kind::Key {
         // A pipe or a device cannot be replaced by a file.
+        let failed = Failure::io(path);
         let mut file = File::options().write(true).open(path).map_err(&failed)?;
         return parts
             .iter()
             .try_for_each(|part| file.write_all(part))
             .map_err(&failed);
     }
-    let folder = match path.parent() {
+    publish(vec![Staged::new(path, kind, parts)?])
+}
+
+/// A file that is on the disk already, but has not its name yet; without [`publish`] it vanishes.
+#[derive(Debug)]
+pub struct Staged {
+    path: PathBuf,
+    kind: Kind,
+    temporary: NamedTempFile,
+}
+
+impl Staged {
+    /// Writes all `parts` one after the other, for `path`.
+    pub fn new(path: &Path, kind: Kind, parts: &[&[u8]]) -> Result<Self, Failure> {
+        let failed = Failure::io(path);
+        let folder = folder_of(path);
+        // Asked here because `tempfile` hides the system's own words.
+        fs::metadata(folder).map_err(Failure::io(folder))?;
+        let mode = match kind {
+            Kind::Key => 0o600,
+            Kind::Output { .. } => 0o666,
+        };
+        let mut temporary = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(mode))
+            .tempfile_in(folder)
+            .map_err(&failed)?;
+        for part in parts {
+            temporary.write_all(part).map_err(&failed)?;
+        }
+        temporary.as_file().sync_all().map_err(&failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            kind,
+            temporary,
+        })
+    }
+}
+
+/// Gives files their names: everything that can go wrong with their bytes has gone wrong before.
+pub fn publish(files: Vec<Staged>) -> Result<(), Failure> {
+    let mut folders = BTreeSet::new();
+    for staged in files {
+        let path = &staged.path;
+        folders.insert(folder_of(path).to_owned());
+        let persisted = match staged.kind {
+            Kind::Output { force: true } => staged.temporary.persist(path),
+            Kind::Key | Kind::Output { force: false } => staged.temporary.persist_noclobber(path),
+        };
+        match persisted {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(Failure::at(path)(match staged.kind {
+                    Kind::Key => Error::KeyExists,
+                    Kind::Output { .. } => Error::OutputExists,
+                }));
+            }
+            Err(error) => return Err(Failure::io(path)(error.error)),
+        }
+    }
+    // The renames themselves last only once the folder is on the disk.
+    for folder in folders {
+        File::open(&folder)
+            .and_then(|open| open.sync_all())
+            .map_err(Failure::io(&folder))?;
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
-    // Asked here because `tempfile` hides the system's own words.
-    fs::metadata(folder).map_err(Failure::io(folder))?;
-    let mode = match kind {
-        Kind::Key => 0o600,
-        Kind::Output { .. } => 0o666,
-    };
-    let mut temporary = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)
-        .map_err(&failed)?;
-    for part in parts {
-        temporary.write_all(part).map_err(&failed)?;
     }
-    temporary.as_file().sync_all().map_err(&failed)?;
-    let persisted = match kind {
-        Kind::Output { force: true } => temporary.persist(path),
-        Kind::Key | Kind::Output { force: false } => temporary.persist_noclobber(path),
-    };
-    match persisted {
-        Ok(_) => {}
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(Failure::at(path)(match kind {
-                Kind::Key => Error::KeyExists,
-                Kind::Output { .. } => Error::OutputExists,
-            }));
-        }
-        Err(error) => return Err(failed(error.error)),
-    }
-    // The rename itself lasts only once the folder is on the disk.
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(&failed)
 }

@@ -13,6 +13,7 @@ pub mod key;
 pub mod pki;
 pub mod place;
 pub mod release;
+pub mod request;
 pub mod sample;
 pub mod sign;
 pub mod strip;

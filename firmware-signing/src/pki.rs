@@ -288,6 +288,16 @@ pub fn issue_leaf(
     )
 }
 
+/// The public key of the one signer among `certificates`, where no key says whose it is.
+pub fn signer_among(certificates: &[Certificate]) -> Result<Vec<u8>, Error> {
+    let mut leaves = certificates.iter().filter(|one| one.kind() == Kind::Leaf);
+    match (leaves.next(), leaves.next()) {
+        (Some(leaf), None) => leaf.public_key(),
+        (Some(_), Some(_)) => Err(Error::CertificateOfTwoSigners),
+        (None, _) => Err(Error::CertificateMissing),
+    }
+}
+
 /// Puts the signer's certificate first, then its issuer, as a bundle carries them; a root among them is left out.
 pub fn order_chain(
     public_key: &[u8],

@@ -7,15 +7,15 @@ use std::borrow::Cow;
 
 use certificate_chain::{sha256, sha384};
 use firmware_bundle::write::{Description, Draft, SlotDescription};
-use firmware_bundle::{File, Footer};
+use firmware_bundle::{Extension, File, Footer, SbomDigest};
 use platform::{Core, Platform};
 
 use crate::elf::Image;
-use crate::key::Signer;
+use crate::key::{Algorithm, Signer};
 use crate::pki::{Certificate, Date, order_chain};
 use crate::place::{Placed, place};
 use crate::verify::{Device, Trust};
-use crate::{Error, strip, verify};
+use crate::{Error, request, strip, verify};
 
 /// What goes into a bundle besides the ELF.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,8 @@ pub struct Options<'a> {
     pub display_version: &'a str,
     /// The build id; the ELF's own where there is none.
     pub build_id: Option<&'a [u8]>,
+    /// The digest of the image's software bill of materials.
+    pub sbom: Option<SbomDigest<'a>>,
     /// Keeps debug sections too.
     pub keep_all: bool,
     /// When the certificates have to be valid; `None` leaves dates alone.
@@ -59,6 +61,107 @@ impl Signed<'_> {
     }
 }
 
+/// The certificates of one signature slot, the signer's first.
+#[derive(Clone, Debug)]
+pub struct SlotChain {
+    /// The slot's number.
+    pub number: u8,
+    /// The algorithm of the signer's key.
+    pub algorithm: Algorithm,
+    /// The signer's certificate and its product CA's.
+    pub certificates: Vec<Certificate>,
+}
+
+impl SlotChain {
+    /// Orders `certificates` around the one for `public_key`.
+    pub fn new(number: u8, public_key: &[u8], certificates: &[Certificate]) -> Result<Self, Error> {
+        Ok(Self {
+            number,
+            algorithm: Algorithm::of_public_key(public_key)?,
+            certificates: order_chain(public_key, certificates)?,
+        })
+    }
+
+    /// The chain of a slot as it stands in a file.
+    pub(crate) fn of(slot: &firmware_bundle::Slot<'_>) -> Result<Self, Error> {
+        let certificates = slot
+            .chain()
+            .map(Certificate::from_der)
+            .collect::<Result<Vec<_>, _>>()?;
+        let leaf = certificates.first().ok_or(Error::CertificateMissing)?;
+        let algorithm = Algorithm::of_public_key(&leaf.public_key()?)?;
+        if algorithm.in_bundle() != slot.algorithm() {
+            return Err(Error::SlotAlgorithm {
+                slot: slot.number(),
+                algorithm,
+            });
+        }
+        Ok(Self {
+            number: slot.number(),
+            algorithm,
+            certificates,
+        })
+    }
+
+    /// The signer's public key, as its certificate has it.
+    pub fn public_key(&self) -> Result<Vec<u8>, Error> {
+        let leaf = self.certificates.first();
+        leaf.ok_or(Error::CertificateMissing)?.public_key()
+    }
+}
+
+/// All of a bundle but its signatures.
+#[derive(Clone, Debug)]
+pub struct Unsigned<'a> {
+    elf: Cow<'a, [u8]>,
+    draft: Draft,
+    slots: Vec<SlotChain>,
+    digest: [u8; 48],
+}
+
+impl<'a> Unsigned<'a> {
+    /// What every slot's key signs.
+    pub fn message(&self) -> [u8; 64] {
+        Draft::message(&self.digest)
+    }
+
+    /// The bundle digest, which no signature changes.
+    pub fn digest(&self) -> &[u8; 48] {
+        &self.digest
+    }
+
+    /// The slots in order.
+    pub fn slots(&self) -> &[SlotChain] {
+        &self.slots
+    }
+
+    /// Puts in one raw signature for each slot. A signature is believed when it holds, wherever it came from.
+    pub fn finish(self, signatures: &[Vec<u8>]) -> Result<Signed<'a>, Error> {
+        let message = self.message();
+        for (slot, signature) in self.slots.iter().zip(signatures) {
+            slot.algorithm
+                .check(&slot.public_key()?, &message, signature)?;
+        }
+        let signatures: Vec<&[u8]> = signatures.iter().map(Vec::as_slice).collect();
+        Ok(Signed {
+            elf: self.elf,
+            trailer: self.draft.finish(&signatures)?,
+            digest: self.digest,
+        })
+    }
+
+    /// ELF part and trailer with zeros for signatures: for [`request`] to wrap, never to be written as they are.
+    pub(crate) fn with_zeros(self) -> Result<Parts<'a>, Error> {
+        let size = |slot: &SlotChain| slot.algorithm.in_bundle().signature_size();
+        let zeros: Vec<Vec<u8>> = self.slots.iter().map(|slot| vec![0; size(slot)]).collect();
+        let zeros: Vec<&[u8]> = zeros.iter().map(Vec::as_slice).collect();
+        Ok((self.elf, self.draft.finish(&zeros)?))
+    }
+}
+
+/// ELF part and trailer.
+type Parts<'a> = (Cow<'a, [u8]>, Vec<u8>);
+
 /// Signs `elf`: the whole bundle.
 pub fn sign(
     elf: &[u8],
@@ -76,11 +179,30 @@ pub fn sign_in_parts<'a>(
     signer: &dyn Signer,
     certificates: &[Certificate],
 ) -> Result<Signed<'a>, Error> {
+    let slot = SlotChain::new(0, signer.public_key(), certificates);
+    // What is wrong with the image is said before what is wrong with the key.
+    refuse_signed(elf)?;
+    Image::parse(elf)?;
+    let unsigned = draft(elf, options, vec![slot?])?;
+    let signature = signer.sign(&unsigned.message())?;
+    let signed = unsigned.finish(&[signature])?;
+    for_each_device(options, |trust, device| {
+        verify::admit_parts(&signed.elf, &signed.trailer, trust, device)
+    })?;
+    Ok(signed)
+}
+
+/// All of the bundle of `elf` but the signatures of `slots`. No root is asked here.
+pub fn draft<'a>(
+    elf: &'a [u8],
+    options: &Options<'_>,
+    slots: Vec<SlotChain>,
+) -> Result<Unsigned<'a>, Error> {
     refuse_signed(elf)?;
     let image = Image::parse(elf)?;
-    let chain = order_chain(signer.public_key(), certificates)?;
     if let Some(at) = options.at {
-        chain.iter().try_for_each(|one| one.check_dates(at))?;
+        let mut certificates = slots.iter().flat_map(|slot| &slot.certificates);
+        certificates.try_for_each(|one| one.check_dates(at))?;
     }
     let kept = if options.keep_all {
         Cow::Borrowed(elf)
@@ -88,12 +210,16 @@ pub fn sign_in_parts<'a>(
         strip::strip(&image)
     };
     let image = Image::parse(&kept)?;
-    let cores = options
-        .cores
+    let placed = place_on_all(&image, &cores(options)?)?;
+    let sbom = options.sbom.map(SbomDigest::to_value);
+    let extensions: Vec<Extension<'_>> = sbom
         .iter()
-        .map(|&id| options.platform.core(id).ok_or(unknown(options.platform)))
-        .collect::<Result<Vec<_>, _>>()?;
-    let placed = place_on_all(&image, &cores)?;
+        .map(|value| Extension {
+            kind: SbomDigest::KIND,
+            critical: false,
+            value,
+        })
+        .collect();
     let description = Description {
         device_class: options.platform.device_class().bytes(),
         core_ids: options.cores,
@@ -104,26 +230,39 @@ pub fn sign_in_parts<'a>(
         vector_table: placed.vector_table,
         segments: &placed.segments,
         resource_table: placed.resource_table,
-        extensions: &[],
+        extensions: &extensions,
     };
-    let (trailer, digest) = trailer(&kept, &description, signer, &chain)?;
-
-    if !options.roots.is_empty() {
-        let trust = Trust::new(options.roots)?;
-        for core in cores {
-            let device = Device {
-                platform: options.platform,
-                core,
-                floor: 0,
-            };
-            verify::admit_parts(&kept, &trailer, &trust, &device)?;
-        }
-    }
-    Ok(Signed {
+    let (draft, digest) = describe(&kept, &description, &slots)?;
+    Ok(Unsigned {
         elf: kept,
-        trailer,
+        draft,
+        slots,
         digest,
     })
+}
+
+/// Lays out a bundle with exactly this description: `elf` is not looked at.
+pub(crate) fn describe(
+    elf: &[u8],
+    description: &Description<'_>,
+    slots: &[SlotChain],
+) -> Result<(Draft, [u8; 48]), Error> {
+    let chains: Vec<Vec<&[u8]>> = slots
+        .iter()
+        .map(|slot| slot.certificates.iter().map(Certificate::der).collect())
+        .collect();
+    let slots: Vec<SlotDescription<'_>> = slots
+        .iter()
+        .zip(&chains)
+        .map(|(slot, chain)| SlotDescription {
+            number: slot.number,
+            algorithm: slot.algorithm.in_bundle(),
+            chain,
+        })
+        .collect();
+    let draft = Draft::new(elf, description, &slots, sha256)?;
+    let digest = sha384(&draft.signed_parts()?);
+    Ok((draft, digest))
 }
 
 /// Signs any description that the format allows, without asking whether a device would take it: for tests of those who judge.
@@ -133,8 +272,39 @@ pub fn sign_description(
     signer: &dyn Signer,
     certificates: &[Certificate],
 ) -> Result<Vec<u8>, Error> {
-    let (trailer, _) = trailer(elf, description, signer, certificates)?;
-    Ok([elf, &trailer].concat())
+    let slots = vec![SlotChain {
+        number: 0,
+        algorithm: signer.algorithm(),
+        certificates: certificates.to_vec(),
+    }];
+    let (draft, digest) = describe(elf, description, &slots)?;
+    let unsigned = Unsigned {
+        elf: Cow::Borrowed(elf),
+        draft,
+        slots,
+        digest,
+    };
+    let signature = signer.sign(&unsigned.message())?;
+    unsigned.finish(&[signature]).map(Signed::into_bytes)
+}
+
+/// Asks for every core of the options, where they name a root at all.
+pub(crate) fn for_each_device(
+    options: &Options<'_>,
+    judge: impl Fn(&Trust, &Device<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if options.roots.is_empty() {
+        return Ok(());
+    }
+    let trust = Trust::new(options.roots)?;
+    cores(options)?.into_iter().try_for_each(|core| {
+        let device = Device {
+            platform: options.platform,
+            core,
+            floor: 0,
+        };
+        judge(&trust, &device)
+    })
 }
 
 /// The error for a core that `platform` does not have.
@@ -145,6 +315,9 @@ pub(crate) fn unknown(platform: &Platform) -> Error {
 }
 
 fn refuse_signed(bytes: &[u8]) -> Result<(), Error> {
+    if request::is_unsigned(bytes) {
+        return Err(Error::Unsigned);
+    }
     let file = File {
         length: bytes.len() as u64,
         head: bytes,
@@ -159,6 +332,11 @@ fn refuse_signed(bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
+fn cores<'a>(options: &Options<'a>) -> Result<Vec<&'a Core>, Error> {
+    let core = |&id| options.platform.core(id).ok_or(unknown(options.platform));
+    options.cores.iter().map(core).collect()
+}
+
 fn place_on_all<'a>(image: &Image<'a>, cores: &[&Core]) -> Result<Placed<'a>, Error> {
     let mut placed = None;
     for core in cores {
@@ -166,26 +344,4 @@ fn place_on_all<'a>(image: &Image<'a>, cores: &[&Core]) -> Result<Placed<'a>, Er
         placed.get_or_insert(on_this);
     }
     placed.ok_or(Error::CoreMissing)
-}
-
-fn trailer(
-    elf: &[u8],
-    description: &Description<'_>,
-    signer: &dyn Signer,
-    chain: &[Certificate],
-) -> Result<(Vec<u8>, [u8; 48]), Error> {
-    let algorithm = signer.algorithm();
-    let certificates: Vec<&[u8]> = chain.iter().map(Certificate::der).collect();
-    let slot = SlotDescription {
-        number: 0,
-        algorithm: algorithm.in_bundle(),
-        chain: &certificates,
-    };
-    let draft = Draft::new(elf, description, &[slot], sha256)?;
-    let digest = sha384(&draft.signed_parts()?);
-    let message = Draft::message(&digest);
-    let signature = signer.sign(&message)?;
-    // A signature is believed when it holds, wherever it came from.
-    algorithm.check(signer.public_key(), &message, &signature)?;
-    Ok((draft.finish(&[&signature])?, digest))
 }

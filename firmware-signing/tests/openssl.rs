@@ -274,6 +274,7 @@ fn openssl_verifies_fresh_chains_and_the_signatures_of_bundles() {
             security_version: 1,
             display_version: "",
             build_id: None,
+            sbom: None,
             keep_all: false,
             at: None,
             roots: &[chain.root.0.der()],

@@ -4,7 +4,7 @@ use admission::Refusal;
 use firmware_bundle::Error as Bundle;
 use firmware_signing::elf::Image;
 use firmware_signing::inspect::{Found, inspect};
-use firmware_signing::key::{Algorithm, Signer};
+use firmware_signing::key::{Algorithm, Signer, key_id};
 use firmware_signing::pki::{Date, Kind, Role, Scope};
 use firmware_signing::sample::{Chain, Content, Elf, Section};
 use firmware_signing::verify::{Device, Trust, admit, authenticate, check_integrity};
@@ -28,6 +28,7 @@ fn options<'a>(platform: &'a Platform, roots: &'a [&'a [u8]]) -> Options<'a> {
         security_version: 7,
         display_version: "1.2.3",
         build_id: None,
+        sbom: None,
         keep_all: false,
         at: None,
         roots,
@@ -334,9 +335,11 @@ fn a_signature_is_believed_only_when_it_holds() {
         .map(drop)
     };
     assert_eq!(attempt(|_| ()), Ok(()));
-    assert_eq!(attempt(|bytes| bytes[40] ^= 1), Err(Error::SignerFailed));
-    assert_eq!(attempt(Vec::clear), Err(Error::SignerFailed));
-    assert_eq!(attempt(|bytes| bytes.push(0)), Err(Error::SignerFailed));
+    let key = key_id(chain.leaf.1.public_key());
+    let refused = Err(Error::SignatureNotOfKey { key });
+    assert_eq!(attempt(|bytes| bytes[40] ^= 1), refused);
+    assert_eq!(attempt(Vec::clear), refused);
+    assert_eq!(attempt(|bytes| bytes.push(0)), refused);
     // The mirror image holds too, but nobody may have two signatures of one bundle.
     let mirrored = attempt(|bytes| {
         let signature = p256::ecdsa::Signature::from_slice(bytes).expect("r and s");

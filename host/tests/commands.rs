@@ -210,6 +210,7 @@ fn bundle(platform: &Platform, elf: &[u8]) -> Vec<u8> {
         security_version: 3,
         display_version: "1.2.3",
         build_id: Some(&[0xb1; 20]),
+        sbom: None,
         keep_all: false,
         at: None,
         roots: &[],

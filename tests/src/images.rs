@@ -278,6 +278,7 @@ impl Bundles {
                     security_version: version,
                     display_version: display,
                     build_id: None,
+                    sbom: None,
                     keep_all: false,
                     at: None,
                     roots: &[],

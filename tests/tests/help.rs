@@ -184,7 +184,9 @@ fn lay_out(desk: &Path, example: &str) {
     ] {
         copy(workspace().join(file), name);
     }
-    fs::write(desk.join("motor.elf"), Elf::qemu_virt().build()).expect("an ELF");
+    for name in ["motor.elf", "pump.elf"] {
+        fs::write(desk.join(name), Elf::qemu_virt().build()).expect("an ELF");
+    }
     let sign = "sign motor.elf --platform board.toml --core m4 --security-version 3 --root root.pem \
                 --key signer.key --cert signer.pem --cert product-ca.pem";
     run(desk, &sign.split_whitespace().collect::<Vec<_>>());
@@ -201,6 +203,28 @@ fn lay_out(desk: &Path, example: &str) {
         );
     for name in made {
         let _ = fs::remove_file(desk.join(name));
+    }
+    if words.get(1) == Some(&"attach") {
+        lay_out_requests(desk);
+    }
+}
+
+/// Two requests, one of them with its signature.
+fn lay_out_requests(desk: &Path) {
+    for (elf, folder) in [("motor.elf", "request"), ("pump.elf", "pump")] {
+        let prepare = format!(
+            "prepare {elf} --out-dir {folder} --platform board.toml --core m4 --security-version 3 \
+             --root root.pem --cert signer.pem --cert product-ca.pem"
+        );
+        run(desk, &prepare.split_whitespace().collect::<Vec<_>>());
+    }
+    fs::create_dir(desk.join("signatures")).expect("a folder");
+    for signature in ["request/motor.slot0.sig", "signatures/motor.slot0.sig"] {
+        let sign = ["dgst", "-sha256", "-sign", "signer.key", "-out", signature];
+        let mut openssl = Command::new("openssl");
+        openssl.args(sign).arg("request/motor.message");
+        let done = openssl.current_dir(desk).status().expect("openssl runs");
+        assert!(done.success(), "{signature}");
     }
 }
 

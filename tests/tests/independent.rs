@@ -80,6 +80,7 @@ fn signed() -> (Vec<u8>, Vec<u8>) {
         security_version: 3,
         display_version: "1.4.0-rc2",
         build_id: Some(&[0xb1; 20]),
+        sbom: None,
         keep_all: false,
         at: None,
         roots: &[&root],

@@ -2,14 +2,100 @@
 
 use std::path::{Path, PathBuf};
 
+use firmware_bundle::SbomDigest;
 use platform::Platform;
 
-use crate::pki::Certificate;
+use super::options::{Chain, Content};
+use crate::pki::{Certificate, Date};
 use crate::sign::unknown;
-use crate::{Error, Failure, files};
+use crate::{Error, Failure, Options, files};
 
 pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {
     Certificate::read_all(&files::read(path, MAX_TEXT)?).map_err(Failure::at(path))
+}
+
+/// The files that [`Content`] and [`Chain`] name, read.
+pub(super) struct Plan {
+    pub(super) platform: Platform,
+    pub(super) cores: Vec<u32>,
+    pub(super) given: Vec<Certificate>,
+    pub(super) sbom: Option<[u8; 48]>,
+    pub(super) pinned: Vec<Certificate>,
+    build_id: Option<Vec<u8>>,
+    at: Date,
+}
+
+impl Plan {
+    pub(super) fn read(content: &Content, chain: &Chain) -> Result<Self, Failure> {
+        let path = &content.target.platform;
+        let platform = platform_file(path)?;
+        let mut cores = Vec::new();
+        for core in &content.target.cores {
+            let core = find_core(&platform, core).map_err(Failure::at(path))?;
+            cores.push(core.id());
+        }
+        cores.sort_unstable();
+        cores.dedup();
+        let mut certificates = Vec::new();
+        for path in &chain.certificates {
+            certificates.extend(self::certificates(path)?);
+        }
+        Ok(Self {
+            pinned: roots(&chain.roots, &platform, path)?,
+            platform,
+            cores,
+            given: certificates,
+            sbom: content.sbom.as_deref().map(sbom).transpose()?,
+            build_id: content.build_id.as_deref().map(unhex).transpose()?,
+            at: chain.at.map_or_else(Date::now, Ok)?,
+        })
+    }
+
+    /// The roots, for [`Plan::options`].
+    pub(super) fn roots(&self) -> Vec<&[u8]> {
+        self.pinned.iter().map(Certificate::der).collect()
+    }
+
+    pub(super) fn options<'a>(
+        &'a self,
+        content: &'a Content,
+        roots: &'a [&'a [u8]],
+    ) -> Options<'a> {
+        Options {
+            platform: &self.platform,
+            cores: &self.cores,
+            security_version: content.security_version,
+            display_version: &content.display_version,
+            build_id: self.build_id.as_deref(),
+            sbom: self.sbom.as_ref().map(SbomDigest::Sha384),
+            keep_all: content.keep_all,
+            at: Some(self.at),
+            roots,
+        }
+    }
+}
+
+/// SHA-384 of a software bill of materials.
+fn sbom(path: &Path) -> Result<[u8; 48], Failure> {
+    let bytes = files::read(path, MAX_INPUT)?;
+    if bytes.is_empty() {
+        return Err(Failure::at(path)(Error::InputEmpty));
+    }
+    Ok(certificate_chain::sha384(&[&bytes]))
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>, Error> {
+    let digits = text
+        .chars()
+        .map(|digit| digit.to_digit(16))
+        .collect::<Option<Vec<u32>>>()
+        .filter(|digits| digits.len() % 2 == 0)
+        .ok_or(Error::NotHexadecimal)?;
+    // Two digits make at most 255.
+    Ok(digits
+        .chunks(2)
+        .map(|pair| (pair[0] << 4 | pair[1]) as u8)
+        .collect())
 }
 
 /// The one certificate of a file.

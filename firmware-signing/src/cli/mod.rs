@@ -1,5 +1,6 @@
 //! The command line: arguments in, one value out, printed in one place.
 
+mod attach;
 mod certificates;
 mod completions;
 mod csr;
@@ -11,6 +12,7 @@ mod man;
 mod options;
 mod passphrase;
 mod pki;
+mod prepare;
 mod report;
 mod sign;
 mod verify;
@@ -38,6 +40,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Put signatures into prepared bundles, all or none
+    Attach(attach::Attach),
     /// Print a completion script
     Completions(completions::Completions),
     /// Ask for a certificate for a key, wherever the key is
@@ -53,6 +57,8 @@ enum Command {
     /// Make and show certificates
     #[command(subcommand)]
     Pki(pki::Pki),
+    /// Prepare bundles for a signature that is made elsewhere
+    Prepare(prepare::Prepare),
     /// Sign an ELF: NAME.elf becomes NAME.cwfw
     Sign(sign::Sign),
     /// Judge a bundle by a root certificate, and as a device's core would
@@ -85,6 +91,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<Report, Failure> {
     match &arguments.command {
+        Command::Attach(attach) => attach::run(attach),
         Command::Completions(completions) => Ok(completions::run(completions)),
         Command::Csr(csr) => csr::run(csr),
         Command::Doctor(doctor) => doctor::run(doctor),
@@ -92,6 +99,7 @@ fn run(arguments: &Arguments) -> Result<Report, Failure> {
         Command::Keygen(keygen) => keygen::run(keygen),
         Command::Man(man) => man::run(man),
         Command::Pki(pki) => pki::run(pki),
+        Command::Prepare(prepare) => prepare::run(prepare),
         Command::Sign(sign) => sign::run(sign),
         Command::Verify(verify) => verify::run(verify),
     }

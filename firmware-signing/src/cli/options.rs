@@ -28,6 +28,66 @@ pub(super) struct Target {
     pub(super) cores: Vec<String>,
 }
 
+/// What a bundle says besides its image.
+#[derive(Debug, Args)]
+pub(super) struct Content {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// The version that may never go down on a device
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "COREWARDEN_SECURITY_VERSION",
+        hide_env_values = true
+    )]
+    pub(super) security_version: u32,
+    /// The version people read, at most 32 bytes
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        env = "COREWARDEN_DISPLAY_VERSION",
+        hide_env_values = true
+    )]
+    pub(super) display_version: String,
+    /// Build id in hexadecimal; where it is left out, the ELF's own
+    #[arg(long, value_name = "HEX")]
+    pub(super) build_id: Option<String>,
+    /// Software bill of materials, whose SHA-384 becomes part of what is signed
+    #[arg(long, value_name = "FILE")]
+    pub(super) sbom: Option<PathBuf>,
+    /// Keep what is neither loaded nor needed to map addresses to names
+    #[arg(long)]
+    pub(super) keep_all: bool,
+}
+
+/// Who vouches for the signer, and when.
+#[derive(Debug, Args)]
+pub(super) struct Chain {
+    /// Certificates of the signer and its product CA, in any order (repeat for more files); where they are left out, those beside the key
+    /// file or on the token
+    #[arg(
+        long = "cert",
+        value_name = "CERTIFICATE",
+        env = "COREWARDEN_CERT",
+        hide_env_values = true,
+        value_delimiter = ':'
+    )]
+    pub(super) certificates: Vec<PathBuf>,
+    /// Root certificate to judge the result by; where it is left out, the one the platform file names
+    #[arg(
+        long = "root",
+        value_name = "CERTIFICATE",
+        env = "COREWARDEN_ROOT",
+        hide_env_values = true,
+        value_delimiter = ':'
+    )]
+    pub(super) roots: Vec<PathBuf>,
+    /// Judge the certificates' dates at this moment instead of now
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    pub(super) at: Option<Date>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Passphrase {
     /// Environment variable that holds the key's passphrase

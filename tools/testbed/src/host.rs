@@ -106,7 +106,7 @@ fn exists(program: &str) -> bool {
 }
 
 /// The same names in bookworm and trixie.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 12] = [
     "device-tree-compiler",
     "dpkg-dev",
     "gcc-aarch64-linux-gnu",
@@ -117,6 +117,8 @@ const PACKAGES: [&str; 11] = [
     // The independent judge of chains and signatures in the signer's tests.
     "openssl",
     "python3-cryptography",
+    // What OP-TEE's sign_rproc_fw.py, the other signing tool in the tests, imports.
+    "python3-pycryptodome",
     "python3-pyelftools",
     // The token of the signer's tests.
     "softhsm2",

@@ -248,6 +248,7 @@ fn signed(elf: &[u8], platform: &Platform, signer: &Identity, version: u32) -> R
         security_version: version,
         display_version: "1.0.0",
         build_id: None,
+        sbom: None,
         keep_all: false,
         at: None,
         roots: &[],
