@@ -12,13 +12,15 @@ mod meter;
 mod ping;
 mod print;
 mod report;
+mod service;
 
-pub use arguments::{Arguments, Attach, Command, Load, Wait};
+pub use arguments::{Arguments, Attach, Capture, Command, Load, Serve, Top, Wait};
 pub use commands::run;
 pub use failure::{Exit, Failure};
 pub use machine::{Machine, ThisMachine};
 pub use print::{exit, print};
 pub use report::{
-    AttachReport, Bundle, CoreReport, DeviceReport, Latency, LoadReport, PingReport, Report, Roots,
-    ServiceReport, StatusReport, Strange, TableReport, TraceReport, Trusted, VringReport,
+    AttachReport, Bundle, CaptureReport, CoreReport, DeviceReport, Latency, LoadReport, PingReport,
+    Report, Roots, ServeReport, ServiceReport, StatusReport, Strange, TableReport, TopReport,
+    TraceReport, Trusted, VringReport,
 };

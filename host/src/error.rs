@@ -5,6 +5,7 @@ use core::fmt;
 use rpmsg::RestartSign;
 use ta_protocol::{Command, CoreState, Status};
 
+use crate::client::Reason;
 use crate::ta::Origin;
 
 /// What went wrong.
@@ -150,6 +151,12 @@ pub enum Error {
     /// The rings, or a message, break a rule.
     #[error("RPMsg: {0}")]
     Rpmsg(rpmsg::Error),
+    /// The server ended the connection.
+    #[error("the server ended the connection: {reason}")]
+    ServerClosed {
+        /// Why.
+        reason: Reason,
+    },
     /// The peer withdrew the service that the endpoint uses.
     #[error("the service at address {address} was withdrawn")]
     ServiceWithdrawn {
@@ -161,6 +168,14 @@ pub enum Error {
     Socket {
         /// What was tried.
         operation: SocketOperation,
+        /// The system's reason.
+        errno: i32,
+    },
+    /// A pseudo-terminal failed.
+    #[error("cannot {operation} the terminal: {}", ErrnoText(*errno))]
+    Terminal {
+        /// What was tried.
+        operation: TerminalOperation,
         /// The system's reason.
         errno: i32,
     },
@@ -316,6 +331,20 @@ named! {
         Receive => "receive from the socket",
         /// Sending a packet.
         Send => "send to the socket",
+    }
+}
+
+named! {
+    /// What was tried with a pseudo-terminal.
+    pub enum TerminalOperation {
+        /// Giving it its name in the folder.
+        Name => "name",
+        /// Making it, with its owner and mode.
+        Open => "open",
+        /// Taking what was written to it.
+        Read => "read",
+        /// Giving it something to be read.
+        Write => "write to",
     }
 }
 

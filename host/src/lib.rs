@@ -40,17 +40,22 @@
 //! ```
 
 pub mod attach;
+pub mod capture;
 pub mod cli;
+pub mod client;
 pub mod doorbell;
 mod error;
 pub mod hub;
 mod limit;
 pub mod peer;
 pub mod place;
+pub mod serve;
 pub mod shared_memory;
 mod socket;
 pub mod ta;
 
-pub use error::{DoorbellOperation, Error, Request, SocketOperation, Waiting, WindowOperation};
+pub use error::{
+    DoorbellOperation, Error, Request, SocketOperation, TerminalOperation, Waiting, WindowOperation,
+};
 pub use limit::Limit;
 pub use socket::Access;

@@ -56,6 +56,19 @@ pub enum Command {
     /// Show the resource table as the secure world keeps it.
     #[command(after_help = "Example:\n  corewarden rsc-table --json")]
     RscTable,
+    /// Hold a link, and let applications reach its services by sockets and terminals.
+    ///
+    /// It serves until it is asked to end. What is served, and to whom, stands in a TOML file; see docs/rpmsg-host.md.
+    #[command(after_help = "Example:\n  corewarden serve --config /etc/corewarden/serve.toml")]
+    Serve(Serve),
+    /// Show what goes over the link of a server: live on a terminal, once otherwise.
+    #[command(after_help = "Example:\n  corewarden top --json")]
+    Top(Top),
+    /// Write what goes over the link of a server to a pcapng file, which Wireshark opens.
+    #[command(
+        after_help = "Examples:\n  corewarden capture motor.pcapng\n  corewarden capture - | wireshark -k -i -"
+    )]
+    Capture(Capture),
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example:\n  corewarden completions bash > /etc/bash_completion.d/corewarden"
@@ -82,6 +95,42 @@ pub struct Wait {
     /// How long to wait.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 5000)]
     pub timeout: u64,
+}
+
+/// Options of `serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// The file that says what is served.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/corewarden/serve.toml"
+    )]
+    pub config: PathBuf,
+}
+
+/// Options of `top`.
+#[derive(Args, Debug)]
+pub struct Top {
+    /// The control socket of the server.
+    #[arg(long, value_name = "SOCKET", default_value = "/run/corewarden/control")]
+    pub control: PathBuf,
+    /// How often to look, on a terminal.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 1000)]
+    pub every: u64,
+}
+
+/// Options of `capture`.
+#[derive(Args, Debug)]
+pub struct Capture {
+    /// The file to write; `-` for standard output.
+    pub file: PathBuf,
+    /// The control socket of the server.
+    #[arg(long, value_name = "SOCKET", default_value = "/run/corewarden/control")]
+    pub control: PathBuf,
+    /// End after so many packets.
+    #[arg(long, value_name = "COUNT")]
+    pub packets: Option<u64>,
 }
 
 /// Options of `attach`.

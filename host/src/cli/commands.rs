@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use platform::{Core, Platform};
@@ -42,15 +42,18 @@ pub fn run(
         Command::Release => job.release(machine),
         Command::Attach(attach) => job.attach(machine, attach),
         Command::RscTable => job.table(machine),
+        Command::Serve(serve) => job.serve(machine, &serve.config),
+        Command::Top(top) => job.top(top),
+        Command::Capture(capture) => job.capture(capture),
         Command::Completions { .. } => Err(Failure::usage(
             "completions are printed by the program itself".to_owned(),
         )),
     }
 }
 
-struct Job<'a> {
-    arguments: &'a Arguments,
-    interrupted: &'a AtomicBool,
+pub(super) struct Job<'a> {
+    pub(super) arguments: &'a Arguments,
+    pub(super) interrupted: &'a AtomicBool,
 }
 
 type Session = Client<Box<dyn Transport>>;
@@ -209,12 +212,16 @@ impl<'a> Job<'a> {
         })
     }
 
-    fn limit(&self, milliseconds: u64) -> Limit<'a> {
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn limit(&self, milliseconds: u64) -> Limit<'a> {
         Limit::after(Duration::from_millis(milliseconds)).unless(self.interrupted)
     }
 }
 
-fn read_platform(path: &Path) -> Result<Platform, Failure> {
+pub(super) fn read_platform(path: &Path) -> Result<Platform, Failure> {
     let text =
         fs::read_to_string(path).map_err(|error| Failure::platform_unreadable(path, &error))?;
     let file: platform::File =

@@ -83,6 +83,19 @@ impl Failure {
         }
     }
 
+    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+        Self::bundle_unreadable(path, error)
+    }
+
+    pub(super) fn file_wrong(message: String) -> Self {
+        Failure {
+            exit: Exit::File,
+            message,
+            hint: None,
+            error: None,
+        }
+    }
+
     pub(super) fn usage(message: String) -> Self {
         Failure {
             exit: Exit::Usage,
@@ -126,6 +139,7 @@ fn exit_of(error: Error) -> Exit {
         | Error::DoorbellMissing
         | Error::FileRead { .. }
         | Error::Socket { .. }
+        | Error::Terminal { .. }
         | Error::Window { .. } => Exit::System,
         Error::CoreCrashed
         | Error::CoreState { .. }
@@ -139,6 +153,7 @@ fn exit_of(error: Error) -> Exit {
         | Error::PeerRestarted { .. }
         | Error::ResourceTable(_)
         | Error::Rpmsg(_)
+        | Error::ServerClosed { .. }
         | Error::ServiceWithdrawn { .. }
         | Error::TimeLimit { .. }
         | Error::WindowSize { .. } => Exit::Peer,

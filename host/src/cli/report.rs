@@ -5,6 +5,7 @@
 
 mod core;
 mod link;
+mod service;
 mod table;
 
 use std::fmt::{self, Display};
@@ -14,6 +15,7 @@ use ta_protocol::Status;
 
 pub use self::core::{Bundle, CoreReport, LoadReport, Roots, StatusReport, Trusted};
 pub use self::link::{AttachReport, Latency, PingReport, ServiceReport, Strange};
+pub use self::service::{CaptureReport, ServeReport, TopReport};
 pub use self::table::{DeviceReport, TableReport, TraceReport, VringReport};
 
 /// The result of a command.
@@ -22,16 +24,22 @@ pub use self::table::{DeviceReport, TableReport, TraceReport, VringReport};
 pub enum Report {
     /// Of `attach` without a ping.
     Attach(AttachReport),
+    /// Of `capture`.
+    Capture(CaptureReport),
     /// Of `start`, `stop` and `release`.
     Core(CoreReport),
     /// Of `load`.
     Load(LoadReport),
     /// Of `attach --ping`.
     Ping(PingReport),
+    /// Of `serve`, when it has ended.
+    Serve(Box<ServeReport>),
     /// Of `status`.
     Status(Box<StatusReport>),
     /// Of `rsc-table`.
     Table(TableReport),
+    /// Of `top`.
+    Top(Box<TopReport>),
 }
 
 impl Report {
@@ -40,11 +48,14 @@ impl Report {
     pub fn schema(&self) -> (&'static str, u32) {
         let name = match self {
             Report::Attach(_) => "corewarden.attach",
+            Report::Capture(_) => "corewarden.capture",
             Report::Core(_) => "corewarden.core",
             Report::Load(_) => "corewarden.load",
             Report::Ping(_) => "corewarden.ping",
+            Report::Serve(_) => "corewarden.serve",
             Report::Status(_) => "corewarden.status",
             Report::Table(_) => "corewarden.rsc-table",
+            Report::Top(_) => "corewarden.top",
         };
         (name, 1)
     }
@@ -54,11 +65,14 @@ impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Report::Attach(report) => report.fmt(f),
+            Report::Capture(report) => report.fmt(f),
             Report::Core(report) => report.fmt(f),
             Report::Load(report) => report.fmt(f),
             Report::Ping(report) => report.fmt(f),
+            Report::Serve(report) => report.fmt(f),
             Report::Status(report) => report.fmt(f),
             Report::Table(report) => report.fmt(f),
+            Report::Top(report) => report.fmt(f),
         }
     }
 }

@@ -106,7 +106,7 @@ fn exists(program: &str) -> bool {
 }
 
 /// The same names in bookworm and trixie.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "device-tree-compiler",
     "dpkg-dev",
     "gcc-aarch64-linux-gnu",
@@ -122,6 +122,8 @@ const PACKAGES: [&str; 12] = [
     "python3-pyelftools",
     // The token of the signer's tests.
     "softhsm2",
+    // Reads the captures of `corewarden capture` in a test; 21 MB to download.
+    "tshark",
     "xz-utils",
 ];
 

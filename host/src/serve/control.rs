@@ -1,0 +1,152 @@
+//! The control socket: counters for whoever watches, and captures.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use rustix::event::PollFlags;
+
+use super::Step;
+use crate::capture;
+use crate::hub::{Hub, Watcher};
+use crate::socket::{receive, send};
+
+/// A block of a capture, which every caller gets.
+type Block = Arc<[u8]>;
+
+/// Somebody at the control socket.
+pub(super) struct Caller {
+    fd: OwnedFd,
+    /// Takes part in a capture: what waits for room in its socket, and how much did not fit.
+    capture: Option<Backlog>,
+}
+
+#[derive(Default)]
+struct Backlog {
+    blocks: VecDeque<Block>,
+    dropped: u64,
+}
+
+/// What was seen since the callers were last served.
+#[derive(Clone, Default)]
+pub(super) struct Seen {
+    blocks: Arc<Mutex<Vec<Block>>>,
+}
+
+impl Seen {
+    /// Notes everything in the form that it is captured in.
+    pub(super) fn watcher(&self) -> Watcher {
+        let blocks = Arc::clone(&self.blocks);
+        Box::new(move |generation, seen| {
+            let block = capture::packet(SystemTime::now(), generation, seen);
+            let mut blocks = blocks.lock().unwrap_or_else(PoisonError::into_inner);
+            blocks.push(block.into());
+        })
+    }
+
+    pub(super) fn take(&self) -> Vec<Block> {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut blocks)
+    }
+}
+
+impl Caller {
+    pub(super) fn new(fd: OwnedFd) -> Self {
+        Caller { fd, capture: None }
+    }
+
+    pub(super) fn is_capturing(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    pub(super) fn interest(&self) -> PollFlags {
+        let waits = self
+            .capture
+            .as_ref()
+            .is_some_and(|backlog| !backlog.blocks.is_empty());
+        PollFlags::IN
+            | if waits {
+                PollFlags::OUT
+            } else {
+                PollFlags::empty()
+            }
+    }
+
+    /// Answers what is asked, and passes on what was seen.
+    pub(super) fn step(&mut self, hub: &Hub, seen: &[Block]) -> Step {
+        let mut room = [0; 32];
+        match receive(&self.fd, &mut room) {
+            Ok(None) => {}
+            Ok(Some(packet)) if packet.length > 0 => {
+                let answered = match room.get(..packet.length) {
+                    Some(COUNTERS) => self.count(hub),
+                    Some(CAPTURE) => {
+                        let backlog = self.capture.get_or_insert_default();
+                        backlog.blocks.push_back(capture::header().into());
+                        true
+                    }
+                    _ => false,
+                };
+                if !answered {
+                    return Step::Closed;
+                }
+            }
+            _ => return Step::Closed,
+        }
+        if let Some(backlog) = &mut self.capture {
+            backlog.add(seen);
+            if backlog.send(&self.fd).is_err() {
+                return Step::Closed;
+            }
+        }
+        Step::Idle
+    }
+
+    fn count(&self, hub: &Hub) -> bool {
+        let Ok(document) = serde_json::to_vec(&hub.counters()) else {
+            return false;
+        };
+        send(&self.fd, &document, &[]) == Ok(true)
+    }
+}
+
+impl Backlog {
+    fn add(&mut self, seen: &[Block]) {
+        for block in seen {
+            if self.blocks.len() >= LONGEST {
+                self.dropped += 1;
+                continue;
+            }
+            if self.dropped > 0 {
+                let note = capture::dropped(SystemTime::now(), self.dropped);
+                self.blocks.push_back(note.into());
+                self.dropped = 0;
+            }
+            self.blocks.push_back(Arc::clone(block));
+        }
+    }
+
+    fn send(&mut self, fd: &OwnedFd) -> Result<(), crate::error::Error> {
+        while let Some(block) = self.blocks.front() {
+            if !send(fd, block, &[])? {
+                break;
+            }
+            self.blocks.pop_front();
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Caller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Asks for one document of counters.
+pub(crate) const COUNTERS: &[u8] = b"counters";
+/// Asks for a capture, from now until the caller leaves.
+pub(crate) const CAPTURE: &[u8] = b"capture";
+/// Blocks that wait for one caller; what comes beyond is counted and left out.
+const LONGEST: usize = 4096;

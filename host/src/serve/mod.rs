@@ -1,0 +1,213 @@
+//! The owner of a link: a process that holds window and doorbell, and lets applications reach their service.
+//!
+//! Each service is a Unix socket of packets or a pseudo-terminal, with an owner and a mode of its own; an application that
+//! may open it needs no root, and never sees the window. One loop looks after all of them without ever waiting for one:
+//! who is slow keeps its own messages waiting and loses its connection when its queue is full, and is told so. When the
+//! peer restarts, clients are closed with that as the reason, and terminals go on with the next link.
+
+mod client;
+mod config;
+mod control;
+mod tty;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use self::client::Client;
+pub use self::config::{Config, Face, Link, Service, Wrong};
+pub(crate) use self::control::{CAPTURE, COUNTERS};
+use self::control::{Caller, Seen};
+use self::tty::Tty;
+use crate::client::Reason;
+use crate::error::{Error, SocketOperation};
+use crate::hub::Hub;
+use crate::socket::Listener;
+
+/// A server at its work.
+pub struct Server {
+    hub: Hub,
+    patience: Duration,
+    control: Listener,
+    callers: Vec<Caller>,
+    seen: Seen,
+    posts: Vec<Post>,
+    clients: Vec<Client>,
+    terminals: Vec<Tty>,
+    clients_so_far: u64,
+}
+
+/// Where the clients of a service come.
+struct Post {
+    service: Service,
+    listener: Listener,
+}
+
+/// How far somebody got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// There is more to do at once.
+    Busy,
+    /// Nothing to do until something happens.
+    Idle,
+    /// Nothing to do ever more.
+    Closed,
+}
+
+impl Server {
+    /// Opens everything that the configuration names. The control socket comes first: it is also what keeps a second server
+    /// out of the folder.
+    ///
+    /// # Errors
+    /// [`Error::Socket`] and [`Error::Terminal`], each with the file that cannot be opened.
+    pub fn new(config: &Config, hub: Hub) -> Result<Self, (Error, PathBuf)> {
+        let control = config.control_socket();
+        let listen = |path: PathBuf, access| match Listener::bind(&path, access) {
+            Ok(listener) => Ok(listener),
+            Err(error) => Err((error, path)),
+        };
+        let mut server = Server {
+            hub,
+            patience: config.patience,
+            control: listen(control, config.control)?,
+            callers: Vec::new(),
+            seen: Seen::default(),
+            posts: Vec::new(),
+            clients: Vec::new(),
+            terminals: Vec::new(),
+            clients_so_far: 0,
+        };
+        for service in &config.services {
+            let path = config.folder.join(&service.file);
+            match service.face {
+                Face::Raw => server.posts.push(Post {
+                    service: service.clone(),
+                    listener: listen(path, service.access)?,
+                }),
+                Face::Tty => {
+                    let tty = Tty::open(service, &config.folder);
+                    server.terminals.push(tty.map_err(|error| (error, path))?);
+                }
+            }
+        }
+        Ok(server)
+    }
+
+    /// Clients that came so far.
+    #[must_use]
+    pub fn clients(&self) -> u64 {
+        self.clients_so_far
+    }
+
+    /// Serves until the flag is set; then tells the clients, and removes what was made.
+    ///
+    /// # Errors
+    /// Where the link is gone for good: [`Error::Displaced`], [`Error::Doorbell`].
+    pub fn run(&mut self, called_off: &AtomicBool) -> Result<(), Error> {
+        let outcome = self.serve(called_off);
+        for client in &mut self.clients {
+            client.end(Reason::ServerEnded);
+            client.step(&self.hub, false);
+        }
+        outcome
+    }
+
+    fn serve(&mut self, called_off: &AtomicBool) -> Result<(), Error> {
+        let mut gone = Vec::new();
+        while !called_off.load(Ordering::Relaxed) {
+            self.hub.heard()?;
+            let busy = self.step(&gone)?;
+            gone.clear();
+            // Armed last: what the steps took and sent is part of what is armed for.
+            if self.hub.arm()? && !busy {
+                gone = self.sleep()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives everybody a turn; whether somebody wants another at once. `gone` says which clients' other end is closed.
+    fn step(&mut self, gone: &[bool]) -> Result<bool, Error> {
+        let mut busy = false;
+        for post in &self.posts {
+            while let Some(fd) = post.listener.accept()? {
+                let service = &post.service;
+                let client = Client::new(fd, service.name, service.announce, self.patience);
+                self.clients.push(client);
+                self.clients_so_far += 1;
+                busy = true;
+            }
+        }
+        while let Some(fd) = self.control.accept()? {
+            self.callers.push(Caller::new(fd));
+            busy = true;
+        }
+        let hub = &self.hub;
+        let mut gone = gone.iter().copied().chain(std::iter::repeat(false));
+        self.clients.retain_mut(|client| {
+            let step = client.step(hub, gone.next().unwrap_or(false));
+            busy |= step == Step::Busy;
+            step != Step::Closed
+        });
+        for terminal in &mut self.terminals {
+            busy |= terminal.step(hub)? == Step::Busy;
+        }
+        let seen = self.seen.take();
+        let captured = self.callers.iter().any(Caller::is_capturing);
+        self.callers
+            .retain_mut(|caller| caller.step(hub, &seen) != Step::Closed);
+        let capturing = self.callers.iter().any(Caller::is_capturing);
+        if captured != capturing {
+            hub.watch(capturing.then(|| self.seen.watcher()));
+        }
+        Ok(busy)
+    }
+
+    /// Sleeps until there is something for somebody; which clients' other end is closed.
+    fn sleep(&self) -> Result<Vec<bool>, Error> {
+        let mut fds: Vec<_> = self
+            .clients
+            .iter()
+            .map(|client| watched(client.as_fd(), client.interest()))
+            .collect();
+        fds.extend(
+            self.terminals
+                .iter()
+                .map(|tty| watched(tty.as_fd(), tty.interest())),
+        );
+        fds.extend(
+            self.callers
+                .iter()
+                .map(|caller| watched(caller.as_fd(), caller.interest())),
+        );
+        let listeners = self.posts.iter().map(|post| &post.listener);
+        fds.extend(
+            listeners
+                .chain([&self.control])
+                .map(|listener| watched(listener.as_fd(), PollFlags::IN)),
+        );
+        fds.push(watched(self.hub.as_fd(), PollFlags::IN));
+        let patience = Timespec::try_from(self.hub.patience()).unwrap_or_default();
+        match poll(&mut fds, Some(&patience)) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(Vec::new()),
+            Err(errno) => {
+                return Err(Error::Socket {
+                    operation: SocketOperation::Receive,
+                    errno: errno.raw_os_error(),
+                });
+            }
+        }
+        let closed = PollFlags::HUP | PollFlags::ERR;
+        let clients = fds.iter().take(self.clients.len());
+        Ok(clients.map(|fd| fd.revents().intersects(closed)).collect())
+    }
+}
+
+fn watched(fd: BorrowedFd<'_>, interest: PollFlags) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(fd, interest)
+}

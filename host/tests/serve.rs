@@ -1,0 +1,520 @@
+//! `corewarden serve` and the commands that ask it, as processes, against a device in this one.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use corewarden::client::{Client, Reason};
+use corewarden::hub::Options;
+use corewarden::peer::{Meeting, Role, join};
+use corewarden::place::Geometry;
+use corewarden::{Access, Error, Limit};
+use tempfile::TempDir;
+
+#[test]
+fn any_language_talks_to_a_service_by_its_socket() {
+    let bench = Bench::new();
+    let _core = bench.core();
+    let server = bench.serve();
+    let script = "import socket,sys\n\
+        s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
+        s.connect(sys.argv[1])\n\
+        for n in range(100):\n\
+        \x20 s.send(b'%d'%n)\n\
+        \x20 assert s.recv(1000)==b'%d'%n\n\
+        print('echoed')";
+    let output = Command::new("python3")
+        .args(["-c", script])
+        .arg(server.file("echo"))
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stdout), "echoed\n", "{}", text(&output.stderr));
+    let mode = fs::metadata(server.file("echo"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o640);
+}
+
+#[test]
+fn a_slow_client_holds_up_no_other_and_is_told_why_it_ends() {
+    let bench = Bench::new();
+    let _core = bench.core();
+    let server = bench.serve();
+    let slow = server.client();
+    let quick = server.client();
+    let start = Instant::now();
+    let mut ended = false;
+    while !ended {
+        // Never reads, so that everything on the way to it fills up.
+        ended = match slow.send(&[7; 400], Limit::after(Duration::from_millis(1))) {
+            Ok(()) | Err(Error::TimeLimit { .. }) => false,
+            Err(_) => true,
+        };
+        quick.send(b"quick", long()).unwrap();
+        assert_eq!(quick.recv(long()).unwrap(), b"quick");
+        ended |= server.lost() > 0;
+        assert!(start.elapsed() < LONG, "it never ends");
+    }
+    let told = loop {
+        match slow.recv(long()) {
+            Ok(message) => assert_eq!(message, [7; 400]),
+            Err(told) => break told,
+        }
+    };
+    let reason = Reason::MessagesLost;
+    assert_eq!(told, Error::ServerClosed { reason });
+    quick.send(b"still", long()).unwrap();
+    assert_eq!(quick.recv(long()).unwrap(), b"still");
+}
+
+#[test]
+fn clients_are_told_of_a_restart_and_the_service_comes_back() {
+    let bench = Bench::new();
+    let core = bench.core();
+    let server = bench.serve();
+    let client = server.client();
+    client.send(b"one", long()).unwrap();
+    assert_eq!(client.recv(long()).unwrap(), b"one");
+    core.crash();
+    let _core = bench.core();
+    let reason = Reason::PeerRestarted;
+    assert_eq!(client.recv(long()), Err(Error::ServerClosed { reason }));
+    let again = server.client();
+    again.send(b"two", long()).unwrap();
+    assert_eq!(again.recv(long()).unwrap(), b"two");
+}
+
+#[test]
+fn what_cannot_be_sent_or_is_not_announced_ends_a_client_by_name() {
+    let bench = Bench::new();
+    let _core = bench.core();
+    let server = bench.serve();
+    let client = server.client();
+    client.send(&[0; 497], long()).unwrap();
+    let reason = Reason::MessageTooLong;
+    assert_eq!(client.recv(long()), Err(Error::ServerClosed { reason }));
+    let nobody = Client::connect(&server.file("missing")).unwrap();
+    let reason = Reason::NoService;
+    assert_eq!(nobody.recv(long()), Err(Error::ServerClosed { reason }));
+}
+
+#[test]
+fn one_server_at_a_time_and_a_killed_one_leaves_nothing_in_the_way() {
+    let bench = Bench::new();
+    let _core = bench.core();
+    let first = bench.serve();
+    first.client();
+    let second = bench.corewarden(&["serve", "--config", &bench.config()]);
+    assert_eq!(second.status.code(), Some(7));
+    let said = text(&second.stderr);
+    assert!(said.contains("control: cannot be the only one"), "{said}");
+    assert!(said.contains("another process listens there"), "{said}");
+    drop(first);
+    assert!(bench.folder.path().join("run/echo").exists(), "killed");
+    let again = bench.serve();
+    let client = again.client();
+    client.send(b"back", long()).unwrap();
+    assert_eq!(client.recv(long()).unwrap(), b"back");
+}
+
+#[test]
+fn a_server_that_is_asked_to_end_tells_its_clients_and_cleans_up() {
+    let bench = Bench::new();
+    let _core = bench.core();
+    let mut server = bench.serve();
+    let client = server.client();
+    client.send(b"hello", long()).unwrap();
+    assert_eq!(client.recv(long()).unwrap(), b"hello");
+    let pid = server.child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let reason = Reason::ServerEnded;
+    assert_eq!(client.recv(long()), Err(Error::ServerClosed { reason }));
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    let left: Vec<_> = fs::read_dir(bench.folder.path().join("run"))
+        .unwrap()
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_terminal_carries_every_byte_both_ways_and_outlives_a_restart() {
+    let bench = Bench::new();
+    let core = bench.core();
+    let server = bench.serve();
+    let path = server.file("ttyCore");
+    let mut tty = File::options().read(true).write(true).open(&path).unwrap();
+    // More than a message, and every byte that a line discipline would change.
+    let sent: Vec<u8> = (0..2000_u32).map(|at| at as u8).collect();
+    tty.write_all(&sent).unwrap();
+    let mut received = vec![0; sent.len()];
+    tty.read_exact(&mut received).unwrap();
+    assert!(received == sent);
+    core.crash();
+    let generation = server.counters()["generation"].clone();
+    let _core = bench.core();
+    while server.counters()["generation"] == generation
+        || !server.counters()["endpoints"]
+            .to_string()
+            .contains("console")
+    {
+        thread::sleep(Duration::from_millis(10));
+    }
+    tty.write_all(b"again").unwrap();
+    let mut word = [0; 5];
+    tty.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"again");
+}
+
+#[test]
+fn top_counts_for_people_and_as_json_without_escapes_off_a_terminal() {
+    let bench = Bench::new();
+    let _core = bench.core();
+    let server = bench.serve();
+    let client = server.client();
+    for _ in 0..10 {
+        client.send(b"1234", long()).unwrap();
+        client.recv(long()).unwrap();
+    }
+    let counters = server.counters();
+    assert_eq!(counters["schema"], "corewarden.top");
+    assert_eq!(counters["role"], "driver");
+    let endpoints = counters["endpoints"].as_array().unwrap();
+    let echo = endpoints.iter().find(|e| e["service"] == "echo").unwrap();
+    // The first question was whether anybody is there.
+    assert_eq!(echo["received"]["messages"], 11);
+    assert_eq!(echo["sent"]["bytes"], 46);
+    let top = bench.corewarden(&["top", "--control", &server.control()]);
+    let shown = text(&top.stdout);
+    assert!(
+        shown.starts_with("driver: link of generation 0x"),
+        "{shown}"
+    );
+    assert!(shown.contains("service   echo at "), "{shown}");
+    assert!(!shown.contains('\x1b'), "{shown}");
+    let nobody = bench.corewarden(&["top", "--control", "/nowhere/control"]);
+    assert_eq!(nobody.status.code(), Some(7));
+    let said = text(&nobody.stderr);
+    assert!(
+        said.starts_with("corewarden: /nowhere/control: cannot connect"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_capture_is_read_by_tshark_with_our_dissector() {
+    let bench = Bench::new();
+    let _core = bench.core();
+    let server = bench.serve();
+    let client = server.client();
+    let file = bench.folder.path().join("link.pcapng");
+    let mut capture = bench
+        .command(&[
+            "capture",
+            file.to_str().unwrap(),
+            "--control",
+            &server.control(),
+        ])
+        .args(["--packets", "20"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while capture.try_wait().unwrap().is_none() {
+        client.send(b"captured", long()).unwrap();
+        assert_eq!(client.recv(long()).unwrap(), b"captured");
+    }
+    let mut said = String::new();
+    capture.stdout.unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.ends_with("link.pcapng: 20 packets\n"), "{said}");
+    let dissector = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/corewarden-rpmsg.lua");
+    let output = Command::new("tshark")
+        .arg("-X")
+        .arg(format!("lua_script:{}", dissector.display()))
+        .arg("-r")
+        .arg(&file)
+        .args(["-Y", "cwrpmsg.kind == 0", "-T", "fields"])
+        .args([
+            "-e",
+            "cwrpmsg.direction",
+            "-e",
+            "cwrpmsg.dst",
+            "-e",
+            "cwrpmsg.payload",
+        ])
+        .output()
+        .unwrap();
+    let shown = text(&output.stdout);
+    let hex = "6361707475726564";
+    let echo = server.counters()["services"][0][1].to_string();
+    assert!(
+        shown.contains(&format!("0\t{echo}\t{hex}\n")),
+        "{shown}{}",
+        text(&output.stderr)
+    );
+    let back = shown
+        .lines()
+        .filter(|line| line.starts_with('1') && line.ends_with(hex));
+    assert!(back.count() > 0, "{shown}");
+}
+
+#[test]
+fn the_commands_of_the_guide_do_what_it_says() {
+    let bench = Bench::new();
+    let _core = bench.core();
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rpmsg-host.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let block = |kind: &str| {
+        let (_, behind) = guide.split_once(&format!("```{kind}\n")).unwrap();
+        behind.split_once("```").unwrap().0
+    };
+    let folder = bench.folder.path();
+    fs::write(folder.join("serve.toml"), block("toml")).unwrap();
+    fs::write(folder.join("talk.py"), block("python")).unwrap();
+    let program = assert_cmd::cargo::cargo_bin!("corewarden");
+    let path = format!(
+        "{}:{}",
+        program.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    // Job control, for the numbers of jobs.
+    let output = Command::new("bash")
+        .args(["-eumc", block("sh")])
+        .env("PATH", path)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let (shown, said) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{shown}{said}");
+    assert!(shown.contains("hello\n"), "{shown}");
+    assert!(shown.contains("motor.pcapng: 4 packets"), "{shown}");
+    assert!(shown.contains("\"schema\":\"corewarden.top\""), "{shown}");
+    assert!(shown.contains("served "), "{shown}");
+}
+
+#[test]
+fn a_configuration_that_breaks_a_rule_is_refused_in_one_line() {
+    let bench = Bench::new();
+    let file = bench.folder.path().join("wrong.toml");
+    fs::write(&file, "[link]\n").unwrap();
+    let output = bench.corewarden(&["serve", "--config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3));
+    let expected = format!(
+        "corewarden: {}: [link] names none of `core` and `meeting`; exactly one, please\n",
+        file.display()
+    );
+    assert_eq!(text(&output.stderr), expected);
+}
+
+/// A folder with a meeting, which lasts as long as this.
+struct Bench {
+    folder: TempDir,
+    done: Arc<AtomicBool>,
+    meeting: Option<JoinHandle<()>>,
+}
+
+/// A device that echoes at `echo` and at `console`.
+struct Core {
+    crashed: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// The server's process, which is killed when this is dropped.
+struct Server {
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("link");
+        let meeting = Meeting::at(&path, Geometry::default(), Access::default()).unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&done);
+        let meeting = thread::spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                meeting.attend(Duration::from_millis(20)).unwrap();
+            }
+        });
+        let config = format!(
+            "folder = \"{0}/run\"\npatience = 300\nqueue = 64\n\
+             [link]\nmeeting = \"{0}/link\"\n\
+             [[service]]\nname = \"echo\"\nmode = 0o640\n\
+             [[service]]\nname = \"missing\"\n\
+             [[service]]\nname = \"console\"\nface = \"tty\"\nfile = \"ttyCore\"\n",
+            folder.path().display()
+        );
+        fs::write(folder.path().join("serve.toml"), config).unwrap();
+        Bench {
+            folder,
+            done,
+            meeting: Some(meeting),
+        }
+    }
+
+    fn core(&self) -> Core {
+        let path = self.folder.path().join("link");
+        let crashed = Arc::new(AtomicBool::new(false));
+        let hub = join(&path, Role::Device, Options::default(), long()).unwrap();
+        let threads = ["echo", "console"].map(|service| {
+            let (hub, crashed) = (hub.clone(), Arc::clone(&crashed));
+            thread::spawn(move || {
+                let forever = Limit::after(Duration::MAX).unless(&crashed);
+                let outcome = (|| {
+                    let mut endpoint = hub.serve(service, forever)?;
+                    loop {
+                        let answered = endpoint.recv(forever).and_then(|message| {
+                            endpoint.send_to(message.source, &message.payload, forever)
+                        });
+                        match answered {
+                            Err(Error::PeerRestarted { .. }) => endpoint.reopen(forever)?,
+                            // The link goes with its endpoints, without a word, as if power was cut.
+                            Err(Error::Interrupted) => {
+                                std::mem::forget(endpoint);
+                                return Err(Error::Interrupted);
+                            }
+                            answered => answered?,
+                        }
+                    }
+                })();
+                std::mem::forget(hub);
+                assert_eq!(outcome, Err::<(), _>(Error::Interrupted));
+            })
+        });
+        std::mem::forget(hub);
+        Core {
+            crashed,
+            threads: threads.into(),
+        }
+    }
+
+    fn serve(&self) -> Server {
+        let child = self
+            .command(&["serve", "--config", &self.config()])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut server = Server {
+            child,
+            folder: self.folder.path().join("run"),
+        };
+        let start = Instant::now();
+        // Clients may come once the last socket is there.
+        while Client::connect(&server.file("missing")).is_err() || !server.file("ttyCore").exists()
+        {
+            assert_eq!(server.child.try_wait().unwrap(), None, "the server ended");
+            assert!(start.elapsed() < LONG, "the server does not listen");
+            thread::sleep(Duration::from_millis(5));
+        }
+        server
+    }
+
+    fn config(&self) -> String {
+        self.folder.path().join("serve.toml").display().to_string()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("corewarden"));
+        command.args(arguments);
+        command
+    }
+
+    fn corewarden(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        let _ = self.meeting.take().unwrap().join();
+    }
+}
+
+impl Core {
+    fn crash(mut self) {
+        self.crashed.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.crashed.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Server {
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn control(&self) -> String {
+        self.file("control").display().to_string()
+    }
+
+    /// A client of a service that answers; the first one may come before the link is up.
+    fn client(&self) -> Client {
+        let start = Instant::now();
+        loop {
+            let client = Client::connect(&self.file("echo")).unwrap();
+            client.send(b"there?", long()).unwrap();
+            match client.recv(long()) {
+                Ok(answer) => {
+                    assert_eq!(answer, b"there?");
+                    return client;
+                }
+                Err(Error::ServerClosed { .. }) => assert!(start.elapsed() < LONG),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn counters(&self) -> serde_json::Value {
+        let output = Command::new(assert_cmd::cargo::cargo_bin!("corewarden"))
+            .args(["top", "--json", "--control", &self.control()])
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn lost(&self) -> u64 {
+        let counters = self.counters();
+        let endpoints = counters["endpoints"].as_array().unwrap();
+        endpoints.iter().filter_map(|e| e["lost"].as_u64()).sum()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn long() -> Limit<'static> {
+    Limit::after(LONG)
+}
+
+const LONG: Duration = Duration::from_secs(120);
