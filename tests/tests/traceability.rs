@@ -75,7 +75,7 @@ fn found() -> BTreeMap<String, Vec<PathBuf>> {
     found
 }
 
-/// The functions behind `#[test]`, in crates that `cargo test` tests.
+/// The functions behind `#[test]` and `#[tokio::test]`, in crates that `cargo test` tests.
 fn tests() -> Vec<(String, PathBuf)> {
     let mut tests = Vec::new();
     for folder in [
@@ -89,7 +89,8 @@ fn tests() -> Vec<(String, PathBuf)> {
         for file in rust_files(&workspace().join(folder)) {
             let mut marked = false;
             for line in read(&file).lines() {
-                marked |= line.trim() == "#[test]";
+                let line = line.trim();
+                marked |= line == "#[test]" || line.starts_with("#[tokio::test");
                 if let Some(name) = function(line).filter(|_| marked) {
                     tests.push((name.to_owned(), file.clone()));
                     marked = false;
@@ -134,6 +135,7 @@ fn figures() -> Vec<(String, PathBuf)> {
 fn function(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let line = line.strip_prefix("pub ").unwrap_or(line);
+    let line = line.strip_prefix("async ").unwrap_or(line);
     line.strip_prefix("fn ")?.split(['(', '<']).next()
 }
 

@@ -49,7 +49,7 @@ impl Drop for Attendant {
 
 #[expect(
     deprecated,
-    reason = "its successor is unsafe for the sake of types that close their descriptor early; this one is an OwnedFd"
+    reason = "its successor asks for a promise that types keep their descriptor open; an OwnedFd does"
 )]
 fn watch(hub: &Hub) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(hub.as_fd().try_clone_to_owned()?, Interest::READABLE)
