@@ -7,7 +7,8 @@ impl Error {
     /// system, 8 already signed or would overwrite.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::CeilingMissing
+            Self::BuilderNotUri
+            | Self::CeilingMissing
             | Self::CertificateMissing
             | Self::CertificateOfTwoSigners
             | Self::CoreMissing
@@ -48,6 +49,11 @@ impl Error {
             | Self::InputEmpty
             | Self::InputTooLarge { .. }
             | Self::NotElf
+            | Self::LegacyLength { .. }
+            | Self::LegacyNotSupported { .. }
+            | Self::LegacyRecord { .. }
+            | Self::LegacyVersion { .. }
+            | Self::NotLegacy
             | Self::NotPrepared
             | Self::Platform(_)
             | Self::PlatformMalformed
@@ -60,6 +66,10 @@ impl Error {
 
             Self::DigestOfChunk { .. }
             | Self::DigestOfRest
+            | Self::ContentChanged
+            | Self::LegacyDigest { .. }
+            | Self::LegacyRow { .. }
+            | Self::LegacySignature
             | Self::RequestDiffers
             | Self::SignatureNotOfKey { .. }
             | Self::SignatureWrong { .. }
@@ -102,6 +112,9 @@ impl Error {
             | Self::KeyWithoutPublicHalf
             | Self::ModuleMissing
             | Self::ModuleUnusable
+            | Self::LegacyKey { .. }
+            | Self::LegacyKeyAlgorithm
+            | Self::LegacyKeyNotPublic
             | Self::NoRandomness
             | Self::PassphraseNeeded
             | Self::PassphraseUnusable
@@ -135,6 +148,7 @@ impl Error {
         Some(match self {
             Self::AlreadySigned => "sign the ELF that the linker wrote",
             Self::CeilingMissing => "give it with --max-version, some years of releases ahead",
+            Self::BuilderNotUri => "write it like https://ci.example/runner/7",
             Self::CertificateExpired { .. } => "issue a new one for the same key with `pki issue`",
             Self::CertificateMissing => {
                 "give the signer's certificate and its product CA's with --cert"
@@ -194,6 +208,11 @@ impl Error {
             Self::PassphraseNeeded => {
                 "give --passphrase-env, --passphrase-file or --passphrase-fd (or --no-password for a new key)"
             }
+            Self::LegacyKey { .. } | Self::LegacyKeyAlgorithm | Self::LegacySignature => {
+                "give the public half of the key that signed it"
+            }
+            Self::LegacyKeyNotPublic => "give its public half: openssl pkey -in KEY -pubout",
+            Self::LegacyNotSupported { .. } => "sign the ELFs that the linker wrote",
             Self::NotPrepared => "name one that `prepare` wrote",
             Self::PreparedCut { .. } => "copy it again",
             Self::RequestDiffers => "prepare again; a request is never edited by hand",

@@ -11,6 +11,9 @@ pub enum Error {
     /// The input is a bundle already.
     #[error("already signed")]
     AlreadySigned,
+    /// What ran a build is not named by a URI.
+    #[error("the builder is not named by a URI")]
+    BuilderNotUri,
     /// The bundle breaks a rule of its format.
     #[error(transparent)]
     Bundle(#[from] firmware_bundle::Error),
@@ -51,6 +54,9 @@ pub enum Error {
     /// A certificate or its chain breaks a rule of the profile.
     #[error(transparent)]
     Chain(#[from] certificate_chain::Error),
+    /// Signing anew would change more than the signer.
+    #[error("the content would not stay the same")]
+    ContentChanged,
     /// The image is for another processor than the core.
     #[error("the image is for {image}, core {core} is {architecture}", image = image.name(), architecture = crate::place::name_of(*architecture))]
     CoreArchitecture {
@@ -303,6 +309,61 @@ pub enum Error {
     /// A PKCS#11 module does not begin.
     #[error("not a usable PKCS#11 module")]
     ModuleUnusable,
+    /// A segment is not what sign_rproc_fw signed.
+    #[error("the bytes of program header {row} are not those that sign_rproc_fw signed")]
+    LegacyDigest {
+        /// Number of the program header.
+        row: usize,
+    },
+    /// The public key is for another kind of signature.
+    #[error("the file is signed with {file}, the key is for {key}")]
+    LegacyKey {
+        /// As the file says.
+        file: &'static str,
+        /// The key's.
+        key: &'static str,
+    },
+    /// A key that sign_rproc_fw cannot sign with.
+    #[error("the key is neither RSA nor P-256")]
+    LegacyKeyAlgorithm,
+    /// A private key or a certificate where a public key is needed.
+    #[error("not a public key")]
+    LegacyKeyNotPublic,
+    /// The parts of a file of sign_rproc_fw do not fill it.
+    #[error("the parts of the sign_rproc_fw file end at {end:#x}, the file at {file:#x}")]
+    LegacyLength {
+        /// Where the parts end.
+        end: u64,
+        /// Length of the file.
+        file: u64,
+    },
+    /// Something of sign_rproc_fw's format that does not fit a bundle.
+    #[error("{what} cannot be converted")]
+    LegacyNotSupported {
+        /// What it is.
+        what: &'static str,
+    },
+    /// A record of sign_rproc_fw's list is missing, twice there, or wrong.
+    #[error("record {kind:#x} of the sign_rproc_fw file is missing, twice there, or malformed")]
+    LegacyRecord {
+        /// Its type.
+        kind: u32,
+    },
+    /// A program header is not what sign_rproc_fw signed.
+    #[error("program header {row} is not the one that sign_rproc_fw signed")]
+    LegacyRow {
+        /// Its number.
+        row: usize,
+    },
+    /// The signature of sign_rproc_fw does not hold.
+    #[error("the signature of sign_rproc_fw does not hold with this key")]
+    LegacySignature,
+    /// Another version of sign_rproc_fw's format.
+    #[error("sign_rproc_fw format v{found}, not v1")]
+    LegacyVersion {
+        /// As the file says.
+        found: u32,
+    },
     /// A distinguished name is not written as RFC 4514 has it.
     #[error("not a distinguished name")]
     NameMalformed,
@@ -320,6 +381,9 @@ pub enum Error {
     /// Not an even number of hexadecimal digits.
     #[error("not hexadecimal")]
     NotHexadecimal,
+    /// Not a file of sign_rproc_fw.
+    #[error("not a file that sign_rproc_fw made")]
+    NotLegacy,
     /// Not a bundle that `prepare` made.
     #[error("not a bundle that `prepare` made")]
     NotPrepared,

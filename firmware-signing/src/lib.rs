@@ -4,6 +4,7 @@
 mod advice;
 pub mod cli;
 pub mod csr;
+pub mod diff;
 pub mod elf;
 mod error;
 mod failure;
@@ -12,10 +13,13 @@ pub mod inspect;
 pub mod key;
 pub mod pki;
 pub mod place;
+pub mod provenance;
 pub mod release;
 pub mod request;
+pub mod resign;
 pub mod sample;
 pub mod sign;
+pub mod sign_rproc_fw;
 pub mod strip;
 pub mod verify;
 

@@ -235,6 +235,58 @@ impl Segment {
     }
 }
 
+/// What OP-TEE's sign_rproc_fw would make of an ELF32, format v1, signed with a P-256 key.
+pub fn sign_rproc_fw(elf: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, Error> {
+    let image = crate::elf::Image::parse(elf)?;
+    let mut rows = Vec::new();
+    for header in &image.program_headers {
+        for field in [
+            u64::from(header.p_type),
+            header.p_offset,
+            header.p_vaddr,
+            header.p_paddr,
+            header.p_filesz,
+            header.p_memsz,
+            u64::from(header.p_flags),
+            header.p_align,
+        ] {
+            push(&mut rows, false, field);
+        }
+        let bytes = elf.get(header.file_range()).unwrap_or_default();
+        rows.extend(certificate_chain::sha256(&[bytes]));
+    }
+    let mut padded = elf.to_vec();
+    padded.resize(padded.len().next_multiple_of(8), 0);
+    let size = padded.len() as u64;
+    let mut list = Vec::new();
+    let records = [
+        (1, vec![2]),
+        (3, vec![1]),
+        (4, vec![1]),
+        (2, vec![1]),
+        (0x10, rows),
+    ];
+    for (kind, value) in records
+        .into_iter()
+        .chain([(5, size.to_le_bytes()[..4].to_vec())])
+    {
+        push(&mut list, false, kind);
+        push(&mut list, false, value.len() as u64);
+        list.extend(value);
+        list.resize(list.len().next_multiple_of(8), 0);
+    }
+    let mut file = Vec::new();
+    let magic = u64::from(crate::sign_rproc_fw::MAGIC);
+    for word in [magic, 1, list.len() as u64, 64, size] {
+        push(&mut file, false, word);
+    }
+    file.extend(list);
+    let signature = signer.sign(&file)?;
+    file.extend(signature);
+    file.extend(padded);
+    Ok(file)
+}
+
 /// Root, product CA and leaf with their keys.
 pub struct Chain {
     /// The root and its key.

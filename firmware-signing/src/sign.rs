@@ -120,6 +120,21 @@ pub struct Unsigned<'a> {
 }
 
 impl<'a> Unsigned<'a> {
+    /// What is laid out already.
+    pub(crate) fn new(
+        elf: Cow<'a, [u8]>,
+        draft: Draft,
+        slots: Vec<SlotChain>,
+        digest: [u8; 48],
+    ) -> Self {
+        Self {
+            elf,
+            draft,
+            slots,
+            digest,
+        }
+    }
+
     /// What every slot's key signs.
     pub fn message(&self) -> [u8; 64] {
         Draft::message(&self.digest)

@@ -6,7 +6,8 @@ use std::{
     process::Command,
 };
 
-use firmware_signing::sample::Elf;
+use firmware_signing::key::PrivateKey;
+use firmware_signing::sample::{Elf, sign_rproc_fw};
 use tempfile::TempDir;
 
 #[test]
@@ -190,6 +191,17 @@ fn lay_out(desk: &Path, example: &str) {
     let sign = "sign motor.elf --platform board.toml --core m4 --security-version 3 --root root.pem \
                 --key signer.key --cert signer.pem --cert product-ca.pem";
     run(desk, &sign.split_whitespace().collect::<Vec<_>>());
+    for name in ["mine", "theirs", "development", "release", "motor-dev"] {
+        let name = format!("{name}.cwfw");
+        fs::copy(desk.join("motor.cwfw"), desk.join(name)).expect("a bundle");
+    }
+    let elf = Elf::qemu_virt().build();
+    let key = fs::read(desk.join("signer.key")).expect("a key");
+    let key = PrivateKey::read(&key, || Err(firmware_signing::Error::PassphraseNeeded));
+    let key = key.expect("a key without a passphrase");
+    let old = sign_rproc_fw(&elf, &key).expect("a file");
+    fs::write(desk.join("motor.sign"), old).expect("written");
+    fs::write(desk.join("old.pub"), key.public_pem().expect("PEM")).expect("written");
     let words: Vec<_> = example.split(' ').collect();
     let made = words
         .windows(2)

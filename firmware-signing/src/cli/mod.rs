@@ -3,7 +3,9 @@
 mod attach;
 mod certificates;
 mod completions;
+mod convert;
 mod csr;
+mod diff;
 mod doctor;
 mod inputs;
 mod inspect;
@@ -14,7 +16,9 @@ mod passphrase;
 mod pki;
 mod prepare;
 mod report;
+mod resign;
 mod sign;
+mod strip;
 mod verify;
 
 use std::ffi::OsString;
@@ -44,8 +48,12 @@ enum Command {
     Attach(attach::Attach),
     /// Print a completion script
     Completions(completions::Completions),
+    /// Turn a file of OP-TEE's sign_rproc_fw into a bundle
+    Convert(convert::Convert),
     /// Ask for a certificate for a key, wherever the key is
     Csr(csr::Csr),
+    /// Compare two bundles field by field; signatures are left aside
+    Diff(diff::Diff),
     /// Try whether key, token, certificates and platform are there and fit together
     Doctor(doctor::Doctor),
     /// Show what a file is and says of itself; judges no signature
@@ -59,8 +67,12 @@ enum Command {
     Pki(pki::Pki),
     /// Prepare bundles for a signature that is made elsewhere
     Prepare(prepare::Prepare),
+    /// Sign a bundle anew: the same content, another signer
+    Resign(resign::Resign),
     /// Sign an ELF: NAME.elf becomes NAME.cwfw
     Sign(sign::Sign),
+    /// Take the signature off: the ELF as it was signed
+    Strip(strip::Strip),
     /// Judge a bundle by a root certificate, and as a device's core would
     Verify(verify::Verify),
 }
@@ -93,14 +105,18 @@ fn run(arguments: &Arguments) -> Result<Report, Failure> {
     match &arguments.command {
         Command::Attach(attach) => attach::run(attach),
         Command::Completions(completions) => Ok(completions::run(completions)),
+        Command::Convert(convert) => convert::run(convert),
         Command::Csr(csr) => csr::run(csr),
+        Command::Diff(diff) => diff::run(diff),
         Command::Doctor(doctor) => doctor::run(doctor),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Keygen(keygen) => keygen::run(keygen),
         Command::Man(man) => man::run(man),
         Command::Pki(pki) => pki::run(pki),
         Command::Prepare(prepare) => prepare::run(prepare),
+        Command::Resign(resign) => resign::run(resign),
         Command::Sign(sign) => sign::run(sign),
+        Command::Strip(strip) => strip::run(strip),
         Command::Verify(verify) => verify::run(verify),
     }
 }
@@ -131,6 +147,7 @@ Environment:
 
 Exit codes:
   0  done
+  1  diff: the bundles differ
   2  usage: an option is missing or wrong
   3  the input is malformed or cut off
   4  a signature or digest is wrong

@@ -5,15 +5,17 @@ use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use firmware_bundle::SbomDigest;
 use serde::Serialize;
 
 use super::inputs::{MAX_INPUT, Plan, name};
-use super::options::{Chain, Content, KeyAccess};
+use super::options::{Chain, Content, KeyAccess, date};
 use super::report::{Report, Schema, list};
-use crate::files::{self, Kind as FileKind};
+use crate::files::{self, Kind as FileKind, Staged};
 use crate::key::{Reference, Signer, key_id};
-use crate::pki::{self, Certificate};
-use crate::{Failure, hex, release, sign as signing};
+use crate::pki::{self, Certificate, Date};
+use crate::provenance::{self, Facts};
+use crate::{Error, Failure, Options, hex, release, sign as signing};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -33,6 +35,15 @@ pub(super) struct Sign {
     /// Refuse what does not sign a release: published test keys, development certificates, unencrypted key files
     #[arg(long)]
     release: bool,
+    /// File for a statement of where the bundle came from: in-toto, with SLSA's provenance
+    #[arg(long, value_name = "FILE", requires = "builder_id")]
+    provenance: Option<PathBuf>,
+    /// URI of whoever runs the build, for --provenance
+    #[arg(long, value_name = "URI", requires = "provenance", value_parser = builder)]
+    builder_id: Option<String>,
+    /// When the build began, for --provenance; left out, no time is in it
+    #[arg(long, value_name = "DATE", requires = "provenance", value_parser = date)]
+    build_time: Option<Date>,
     /// Replace an existing output
     #[arg(long)]
     force: bool,
@@ -52,6 +63,12 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
     let reference = Reference::parse(&arguments.key)?;
     let inputs: Vec<_> = [&**elf_path].into_iter().chain(reference.file()).collect();
     files::check_output(&out, kind, &inputs)?;
+    if let Some(path) = &arguments.provenance {
+        files::check_output(path, kind, &inputs)?;
+        if *path == out {
+            return Err(Failure::at(path)(Error::OutputIsInput));
+        }
+    }
 
     let plan = Plan::read(&arguments.content, &arguments.chain)?;
     let roots = plan.roots();
@@ -66,7 +83,16 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
     let elf = files::read(elf_path, MAX_INPUT)?;
     let signed =
         signing::sign_in_parts(&elf, &options, &key, &chain).map_err(Failure::at(elf_path))?;
-    files::write(&out, kind, &[&signed.elf, &signed.trailer])?;
+    match &arguments.provenance {
+        None => files::write(&out, kind, &[&signed.elf, &signed.trailer])?,
+        Some(path) => {
+            let statement = statement(arguments, &elf, &options, &signed, (&out, key.public_key()));
+            files::publish(vec![
+                Staged::new(&out, kind, &[&signed.elf, &signed.trailer])?,
+                Staged::new(path, kind, &[statement.as_bytes()])?,
+            ])?;
+        }
+    }
     Ok(Report::of(Signed {
         bundle: name(&out),
         digest: hex(&signed.digest),
@@ -81,6 +107,44 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
         trailer_size: signed.trailer.len() as u64,
         stripped: (elf.len() - signed.elf.len()) as u64,
     }))
+}
+
+fn statement(
+    arguments: &Sign,
+    elf: &[u8],
+    options: &Options<'_>,
+    signed: &crate::Signed<'_>,
+    (out, public_key): (&Path, &[u8]),
+) -> String {
+    let file_name = |path: &Path| {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        name.to_string_lossy().into_owned()
+    };
+    let elf_name = file_name(&arguments.elf);
+    let sbom = arguments.content.sbom.as_deref().map(file_name);
+    let digest = match options.sbom {
+        Some(SbomDigest::Sha384(digest)) => Some(*digest),
+        _ => None,
+    };
+    let named: Vec<(&str, [u8; 48])> = sbom.as_deref().zip(digest).into_iter().collect();
+    provenance::statement(&Facts {
+        bundle: &file_name(out),
+        bundle_parts: &[&signed.elf, &signed.trailer],
+        bundle_digest: &signed.digest,
+        inputs: &[(&elf_name, elf)],
+        named: &named,
+        options,
+        key_id: key_id(public_key),
+        builder: arguments.builder_id.as_deref().unwrap_or_default(),
+        started: arguments.build_time.map(|time| time.to_string()),
+    })
+}
+
+fn builder(text: &str) -> Result<String, Error> {
+    match provenance::is_uri(text) {
+        true => Ok(text.to_owned()),
+        false => Err(Error::BuilderNotUri),
+    }
 }
 
 #[derive(Debug, Serialize)]
