@@ -81,11 +81,15 @@ impl<'a> Job<'a> {
             );
             return Err(Failure::usage(message));
         }
+        // Reading a file is no part of the command: what is timed is the Trusted Application.
+        let whole = match load.whole {
+            true => Some(fs::read(&load.file).map_err(unreadable)?),
+            false => None,
+        };
         let mut client = self.open(machine)?;
         let start = Instant::now();
         let meter = Meter::show("loading");
-        let loaded = if load.whole {
-            let bytes = fs::read(&load.file).map_err(unreadable)?;
+        let loaded = if let Some(bytes) = whole {
             client.load_whole(&bytes)
         } else {
             let limit = Limit::after(Duration::MAX).unless(self.interrupted);
