@@ -1,9 +1,12 @@
 //! Windows onto memory that the other side writes too.
 //!
-//! The only unsafe code of this crate. There is never a reference into a window: each access is one volatile access of
-//! its natural, aligned size, in bounds, and yields or takes an owned value. That holds for ordinary memory and for what
-//! /dev/mem gives, which is device memory where it is not RAM of the system: there an unaligned access is a fault.
+//! The only unsafe code of this crate. There is never a reference into a window: each access is a volatile access in
+//! bounds, and yields or takes an owned value. Words are accessed by their natural, aligned size. Payloads too are copied
+//! by aligned words where the window may be device memory, as what /dev/mem gives is where it is not RAM of the system:
+//! there an unaligned access is a fault. In ordinary memory they are copied in larger pieces.
 #![expect(unsafe_code, reason = "mapping memory and accessing it by pointers")]
+
+mod copy;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -23,7 +26,7 @@ pub trait SharedMemory: rpmsg::SharedMemory {
     fn size(&self) -> u32;
 }
 
-impl<M: SharedMemory + ?Sized> SharedMemory for &M {
+impl<M: SharedMemory> SharedMemory for &M {
     fn size(&self) -> u32 {
         (**self).size()
     }
@@ -32,7 +35,22 @@ impl<M: SharedMemory + ?Sized> SharedMemory for &M {
 /// A mapping of shared memory; clones are the same mapping.
 #[derive(Clone, Debug)]
 pub struct Window {
-    mapping: Arc<Mapping>,
+    base: Base,
+    size: u32,
+    /// Up to here everything of at most [`NEAR_END`] bytes is inside.
+    last: u32,
+    payload: Payload,
+    // Keeps what `base` and `size` describe.
+    _mapping: Arc<Mapping>,
+}
+
+/// How payloads are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Payload {
+    /// By aligned words, nothing else.
+    Words,
+    /// In pieces of any alignment.
+    Pieces,
 }
 
 impl Window {
@@ -44,7 +62,7 @@ impl Window {
         let flags = OFlags::RDWR | OFlags::SYNC | OFlags::CLOEXEC;
         let fd = rustix::fs::open(Path::new("/dev/mem"), flags, Mode::empty());
         let fd = fd.map_err(|errno| failed(WindowOperation::Open, errno))?;
-        Self::map(&fd, physical, size)
+        Ok(Self::map(&fd, physical, size)?.as_device_memory())
     }
 
     /// Maps a memory of the UIO device `name`, such as `uio0`: number `map`, all of it.
@@ -129,94 +147,167 @@ impl Window {
         let base = unsafe { mmap(null_mut(), size, access, MapFlags::SHARED, fd, offset) };
         let base = base.map_err(|errno| failed(WindowOperation::Map, errno))?;
         let base = NonNull::new(base).ok_or(failed(WindowOperation::Map, Errno::NOMEM))?;
+        let base = Base(base.cast());
+        // What lies behind the end of 32-bit offsets is mapped and never reached.
+        let reached: u32 = size.try_into().unwrap_or(u32::MAX);
         Ok(Window {
-            mapping: Arc::new(Mapping {
-                base: base.cast(),
-                size,
-            }),
+            base,
+            size: reached,
+            last: reached.saturating_sub(NEAR_END),
+            payload: Payload::Pieces,
+            _mapping: Arc::new(Mapping { base, size }),
         })
     }
 
-    /// A pointer to a value of type `T` inside the mapping and aligned for it.
-    fn pointer<T>(&self, at: u32) -> NonNull<T> {
-        let (at, size) = (widen(at), self.mapping.size);
-        let inside = at
-            .checked_add(size_of::<T>())
-            .is_some_and(|end| end <= size);
+    /// The same window, whose payloads are copied by aligned words alone, as device memory needs it; what
+    /// [`Window::dev_mem`] gives is so already.
+    #[must_use]
+    pub fn as_device_memory(self) -> Self {
+        Window {
+            payload: Payload::Words,
+            ..self
+        }
+    }
+
+    /// A pointer to `N` values of type `T` inside the mapping, aligned for them.
+    #[inline]
+    fn pointer<T: Number, const N: usize>(&self, at: u32) -> *mut u8 {
+        const { assert!(size_of::<[T; N]>() <= NEAR_END as usize) };
+        if at > self.last || !at.is_multiple_of(const { align_of::<T>() as u32 }) {
+            return self.near_end(at, size_of::<[T; N]>(), align_of::<T>());
+        }
+        // SAFETY: at <= size, so the result stays inside the one mapping, whose size fits isize as mmap granted it.
+        unsafe { self.base.0.as_ptr().add(at as usize) }
+    }
+
+    /// As `pointer`, for offsets that are not at once known to be good.
+    #[cold]
+    #[inline(never)]
+    fn near_end(&self, at: u32, len: usize, align: usize) -> *mut u8 {
+        let end = u64::from(at).saturating_add(widen(len));
         // Whoever asks for another offset has a defect; going on would be a wild access.
         assert!(
-            inside && at.is_multiple_of(align_of::<T>()),
-            "offset {at:#x} in a window of {size:#x} bytes"
+            end <= u64::from(self.size) && (at as usize).is_multiple_of(align),
+            "{len} bytes at offset {at:#x} in a window of {:#x} bytes",
+            self.size
         );
-        // SAFETY: at < size, so the result stays inside the one mapping, whose size fits isize as mmap granted it.
-        unsafe { self.mapping.base.add(at) }.cast()
+        // SAFETY: as in `pointer`.
+        unsafe { self.base.0.as_ptr().add(at as usize) }
     }
 
-    fn load<T: Number>(&self, at: u32) -> T {
-        let from = self.pointer::<T>(at);
-        // SAFETY: in bounds of a live mapping and aligned (the base is page aligned); every bit pattern is a number.
-        unsafe { from.read_volatile() }
+    /// A pointer to `len` bytes inside the mapping, aligned to a word.
+    #[inline]
+    fn range(&self, at: u32, len: usize) -> *mut u8 {
+        let end = u64::from(at).saturating_add(widen(len));
+        if end > u64::from(self.size) || !at.is_multiple_of(4) {
+            return self.near_end(at, len, 4);
+        }
+        // SAFETY: as in `pointer`.
+        unsafe { self.base.0.as_ptr().add(at as usize) }
     }
 
-    fn store<T: Number>(&self, at: u32, value: T) {
-        let to = self.pointer::<T>(at);
-        // SAFETY: in bounds of a live writable mapping and aligned; nobody in this program has a reference into it.
-        unsafe { to.write_volatile(value) };
+    /// # Safety
+    /// `to` is inside this mapping for all of `from`'s bytes, and aligned to a word.
+    #[inline(always)]
+    unsafe fn copy_to(&self, to: *mut u8, from: &[u8]) {
+        if self.payload == Payload::Pieces && copy::is_aligned(to) {
+            // SAFETY: the caller's promise, and aligned as asked.
+            unsafe { copy::pieces_in(to, from) };
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { copy::words_in(to, from) };
+        }
+    }
+
+    #[inline]
+    fn load<T: Number, const N: usize>(&self, at: u32) -> [T; N] {
+        let from = self.pointer::<T, N>(at).cast::<T>();
+        // SAFETY: `pointer` gave room for N of them, aligned (the base is page aligned); every bit pattern is a number.
+        std::array::from_fn(|index| unsafe { from.wrapping_add(index).read_volatile() })
+    }
+
+    #[inline]
+    fn store<T: Number, const N: usize>(&self, at: u32, values: [T; N]) {
+        let to = self.pointer::<T, N>(at).cast::<T>();
+        for (index, value) in values.into_iter().enumerate() {
+            // SAFETY: `pointer` gave room for N of them, aligned; nobody in this program has a reference into it.
+            unsafe { to.wrapping_add(index).write_volatile(value) };
+        }
     }
 }
 
 impl SharedMemory for Window {
     fn size(&self) -> u32 {
-        self.mapping.size.try_into().unwrap_or(u32::MAX)
+        self.size
     }
 }
 
 impl rpmsg::SharedMemory for Window {
+    #[inline]
     fn load_u16(&self, at: u32, order: Ordering) -> u16 {
-        let value = self.load(at);
+        let [value] = self.load(at);
         after_load(order);
         value
     }
 
+    #[inline]
     fn load_u32(&self, at: u32, order: Ordering) -> u32 {
-        let value = self.load(at);
+        let [value] = self.load(at);
         after_load(order);
         value
     }
 
+    #[inline]
     fn store_u16(&self, at: u32, value: u16, order: Ordering) {
         before_store(order);
-        self.store(at, value);
+        self.store(at, [value]);
     }
 
+    #[inline]
     fn store_u32(&self, at: u32, value: u32, order: Ordering) {
         before_store(order);
-        self.store(at, value);
+        self.store(at, [value]);
     }
 
+    #[inline]
+    fn load_words<const N: usize>(&self, at: u32) -> [u32; N] {
+        self.load(at)
+    }
+
+    #[inline]
+    fn store_words<const N: usize>(&self, at: u32, words: [u32; N]) {
+        self.store(at, words);
+    }
+
+    #[inline(always)]
+    fn store_message(&self, at: u32, header: [u32; 4], payload: &[u8]) {
+        // One question for both parts.
+        let mut to = self.range(at, payload.len().saturating_add(size_of_val(&header)));
+        for word in header {
+            // SAFETY: `to` is inside a live writable mapping for header and payload, and aligned to a word.
+            unsafe { to.cast::<u32>().write_volatile(word) };
+            to = to.wrapping_add(size_of::<u32>());
+        }
+        // SAFETY: as above.
+        unsafe { self.copy_to(to, payload) };
+    }
+
+    #[inline]
     fn copy_in(&self, at: u32, from: &[u8]) {
-        let (words, rest) = from.as_chunks::<4>();
-        let mut to = at;
-        for word in words {
-            self.store(to, u32::from_ne_bytes(*word));
-            to += 4;
-        }
-        for byte in rest {
-            self.store(to, *byte);
-            to += 1;
-        }
+        let to = self.range(at, from.len());
+        // SAFETY: `to` is inside a live writable mapping for all of `from`'s bytes, and aligned to a word.
+        unsafe { self.copy_to(to, from) };
     }
 
+    #[inline(always)]
     fn copy_out(&self, at: u32, into: &mut [u8]) {
-        let (words, rest) = into.as_chunks_mut::<4>();
-        let mut from = at;
-        for word in words {
-            *word = self.load::<u32>(from).to_ne_bytes();
-            from += 4;
-        }
-        for byte in rest {
-            *byte = self.load(from);
-            from += 1;
+        let from = self.range(at, into.len());
+        if self.payload == Payload::Pieces && copy::is_aligned(from) {
+            // SAFETY: `from` is inside a live mapping for all of `into`'s bytes, and aligned as asked.
+            unsafe { copy::pieces_out(from, into) };
+        } else {
+            // SAFETY: as above; it is aligned to a word.
+            unsafe { copy::words_out(from, into) };
         }
     }
 }
@@ -227,12 +318,14 @@ impl rpmsg::Coherence for Window {
     }
 }
 
+#[inline]
 fn after_load(order: Ordering) {
     if order != Ordering::Relaxed {
         barrier(Ordering::Acquire);
     }
 }
 
+#[inline]
 fn before_store(order: Ordering) {
     if order != Ordering::Relaxed {
         barrier(Ordering::Release);
@@ -242,6 +335,7 @@ fn before_store(order: Ordering) {
 /// Orders what stands before it against what stands behind it, for the coprocessor too: it may sit outside the domain
 /// in which this processor's cores keep each other informed, where the language's own fences end.
 #[cfg(target_arch = "aarch64")]
+#[inline]
 fn barrier(_order: Ordering) {
     // SAFETY: a barrier has no operands and touches neither registers nor the stack.
     unsafe { core::arch::asm!("dmb osh", options(nostack, preserves_flags)) };
@@ -249,38 +343,43 @@ fn barrier(_order: Ordering) {
 
 /// Orders what stands before it against what stands behind it.
 #[cfg(not(target_arch = "aarch64"))]
+#[inline]
 fn barrier(order: Ordering) {
     core::sync::atomic::fence(order);
 }
 
-fn widen(at: u32) -> usize {
-    usize::try_from(at).unwrap_or(usize::MAX)
+#[inline]
+fn widen(len: usize) -> u64 {
+    len.try_into().unwrap_or(u64::MAX)
 }
 
 /// Plain numbers for which any bits are a value.
 trait Number: Copy {}
 
-impl Number for u8 {}
 impl Number for u16 {}
 impl Number for u32 {}
 
-#[derive(Debug)]
-struct Mapping {
-    base: NonNull<u8>,
-    size: usize,
-}
+/// Where a mapping begins.
+#[derive(Clone, Copy, Debug)]
+struct Base(NonNull<u8>);
 
 // SAFETY: the mapping belongs to no thread; it is memory that others write at any time anyway, accessed by volatile
-// accesses of single numbers only.
-unsafe impl Send for Mapping {}
+// accesses only.
+unsafe impl Send for Base {}
 
 // SAFETY: as above; there is no state beside the memory itself.
-unsafe impl Sync for Mapping {}
+unsafe impl Sync for Base {}
+
+#[derive(Debug)]
+struct Mapping {
+    base: Base,
+    size: usize,
+}
 
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: base and size are those of a successful mmap, unmapped only here, and nothing points into it any more.
-        let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.size) };
+        let unmapped = unsafe { munmap(self.base.0.as_ptr().cast(), self.size) };
         debug_assert!(unmapped.is_ok(), "a mapping of our own can be unmapped");
     }
 }
@@ -291,6 +390,9 @@ fn failed(operation: WindowOperation, errno: Errno) -> Error {
         errno: errno.raw_os_error(),
     }
 }
+
+/// The largest piece that is accessed by words.
+const NEAR_END: u32 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -312,27 +414,36 @@ mod tests {
     #[test]
     fn copies_of_any_length_touch_nothing_else() {
         let (window, _fd) = Window::memfd(PAGE).unwrap();
-        for length in 0_u8..17 {
-            window.copy_in(64, &[0xee; 32]);
-            let sent: Vec<u8> = (1..=length).collect();
-            window.copy_in(64, &sent);
-            let mut received = [0; 32];
-            window.copy_out(64, &mut received);
-            let (start, rest) = received.split_at(sent.len());
-            assert_eq!(start, sent);
-            assert!(rest.iter().all(|byte| *byte == 0xee));
+        for window in [window.clone(), window.as_device_memory()] {
+            for (at, length) in [64, 68]
+                .into_iter()
+                .flat_map(|at| (0_u8..200).map(move |len| (at, len)))
+            {
+                window.copy_in(60, &[0xee; 256]);
+                let sent: Vec<u8> = (1..=length).collect();
+                window.copy_in(at, &sent);
+                let mut around = [0; 256];
+                window.copy_out(60, &mut around);
+                let start = usize::try_from(at).unwrap() - 60;
+                let mut received = vec![0; sent.len()];
+                window.copy_out(at, &mut received);
+                assert_eq!(received, sent);
+                assert_eq!(around[start..start + sent.len()], sent);
+                let rest = around[..start].iter().chain(&around[start + sent.len()..]);
+                assert!(rest.copied().all(|byte| byte == 0xee));
+            }
         }
     }
 
     #[test]
-    #[should_panic(expected = "offset 0x1000 in a window of 0x1000 bytes")]
+    #[should_panic(expected = "9 bytes at offset 0xff8 in a window of 0x1000 bytes")]
     fn nothing_outside_the_window_is_reached() {
         let (window, _fd) = Window::memfd(PAGE).unwrap();
         window.copy_in(0xff8, &[0; 9]);
     }
 
     #[test]
-    #[should_panic(expected = "offset 0x2 in a window of 0x1000 bytes")]
+    #[should_panic(expected = "4 bytes at offset 0x2 in a window of 0x1000 bytes")]
     fn nothing_unaligned_is_reached() {
         let (window, _fd) = Window::memfd(PAGE).unwrap();
         window.load_u32(2, Ordering::Relaxed);

@@ -68,7 +68,15 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that exist to build, run and test the product; nothing of the product uses them.
-const TOOLS: &[&str] = &["testbed", "xtask", "bench", "tests", "guest", "simulator"];
+const TOOLS: &[&str] = &[
+    "testbed",
+    "xtask",
+    "bench",
+    "rings",
+    "tests",
+    "guest",
+    "simulator",
+];
 
 /// Crates in which the word `unsafe` may appear in code, and why.
 const UNSAFE: &[(&str, &str)] = &[

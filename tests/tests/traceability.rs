@@ -120,7 +120,11 @@ fn end_to_end() -> Vec<(String, PathBuf)> {
 /// The names of the figures.
 fn figures() -> Vec<(String, PathBuf)> {
     let mut figures = Vec::new();
-    for file in ["tools/bench/src/lib.rs", "tools/xtask/src/bench.rs"] {
+    for file in [
+        "tools/bench/src/lib.rs",
+        "tools/bench/src/rpmsg.rs",
+        "tools/xtask/src/bench.rs",
+    ] {
         let file = workspace().join(file);
         let text = read(&file);
         let names = text

@@ -5,13 +5,15 @@ use crate::link::Link;
 use crate::memory::SharedMemory;
 use crate::name_service::{Announcement, Change, ServiceName};
 use crate::raw::{self, Header};
+use crate::ring::engine::Slot;
 use crate::ring::{Kick, Queue};
 
 /// A link with at most `E` endpoints on it.
 #[derive(Debug)]
-pub struct Session<M, Q, const E: usize> {
-    link: Link<M, Q>,
-    open: [Option<u32>; E],
+pub struct Session<M, R, const E: usize, T = R> {
+    link: Link<M, R, T>,
+    /// Our addresses; [`raw::ANY_ADDRESS`] is none.
+    open: [u32; E],
     next: u32,
 }
 
@@ -43,18 +45,18 @@ impl Endpoint {
     }
 }
 
-impl<M: SharedMemory, Q: Queue, const E: usize> Session<M, Q, E> {
+impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
     /// No endpoints yet.
-    pub const fn new(link: Link<M, Q>) -> Self {
+    pub const fn new(link: Link<M, R, T>) -> Self {
         Self {
             link,
-            open: [None; E],
+            open: [raw::ANY_ADDRESS; E],
             next: raw::DYNAMIC_ADDRESSES,
         }
     }
 
     /// The link under the endpoints.
-    pub const fn link(&mut self) -> &mut Link<M, Q> {
+    pub const fn link(&mut self) -> &mut Link<M, R, T> {
         &mut self.link
     }
 
@@ -67,9 +69,9 @@ impl<M: SharedMemory, Q: Queue, const E: usize> Session<M, Q, E> {
         let place = self
             .open
             .iter_mut()
-            .find(|place| place.is_none())
+            .find(|place| **place == raw::ANY_ADDRESS)
             .ok_or(Error::EndpointsExhausted { limit: E })?;
-        *place = Some(address);
+        *place = address;
         Ok(Endpoint {
             address,
             generation: self.link.generation(),
@@ -80,8 +82,8 @@ impl<M: SharedMemory, Q: Queue, const E: usize> Session<M, Q, E> {
     pub fn close(&mut self, endpoint: Endpoint) -> Result<(), Error> {
         self.current(&endpoint)?;
         for place in &mut self.open {
-            if *place == Some(endpoint.address) {
-                *place = None;
+            if *place == endpoint.address {
+                *place = raw::ANY_ADDRESS;
             }
         }
         Ok(())
@@ -103,6 +105,7 @@ impl<M: SharedMemory, Q: Queue, const E: usize> Session<M, Q, E> {
     }
 
     /// Sends a copy of `bytes` from an endpoint, at the next flush.
+    #[inline]
     pub fn send(
         &mut self,
         endpoint: &Endpoint,
@@ -110,7 +113,7 @@ impl<M: SharedMemory, Q: Queue, const E: usize> Session<M, Q, E> {
         bytes: &[u8],
     ) -> Result<(), Error> {
         self.current(endpoint)?;
-        if !self.open.contains(&Some(endpoint.address)) {
+        if !self.open.contains(&endpoint.address) {
             return Err(Error::NoSuchEndpoint {
                 address: endpoint.address,
             });
@@ -119,41 +122,48 @@ impl<M: SharedMemory, Q: Queue, const E: usize> Session<M, Q, E> {
     }
 
     /// The next message or announcement, if there is one; its buffer goes back at the next flush.
+    #[inline]
     pub fn poll(&mut self, into: &mut [u8]) -> Result<Option<Event>, Error> {
-        let Some(message) = self.link.receive()? else {
+        let Some((slot, header)) = self.link.next()? else {
             return Ok(None);
         };
-        let header = message.header();
-        let event = if header.destination == raw::NAME_SERVICE_ADDRESS {
-            let mut bytes = [0; raw::ANNOUNCEMENT_SIZE];
-            let copied = self.link.read(&message, 0, &mut bytes)?;
-            if usize::from(header.len) == copied {
-                Announcement::parse(bytes.get(..copied).unwrap_or_default()).map(Event::Service)
-            } else {
-                Err(Error::AnnouncementLength {
-                    len: u32::from(header.len),
-                })
-            }
-        } else if self.open.contains(&Some(header.destination)) {
-            let copied = self.link.read(&message, 0, into)?;
+        let event = if self.open.contains(&header.destination) {
+            let copied = self.link.copy_out(&slot, &header, into);
             Ok(Event::Message { header, copied })
         } else {
-            Err(Error::NoSuchEndpoint {
-                address: header.destination,
-            })
+            self.service(&slot, &header)
         };
-        self.link.release(message)?;
+        self.link.pass_back(&slot);
         event.map(Some)
     }
 
+    /// What came for none of our endpoints: an announcement, or nothing.
+    #[cold]
+    fn service(&self, slot: &Slot, header: &Header) -> Result<Event, Error> {
+        if header.destination != raw::NAME_SERVICE_ADDRESS {
+            return Err(Error::NoSuchEndpoint {
+                address: header.destination,
+            });
+        }
+        let mut bytes = [0; raw::ANNOUNCEMENT_SIZE];
+        let copied = self.link.copy_out(slot, header, &mut bytes);
+        if usize::from(header.len) != copied {
+            return Err(Error::AnnouncementLength {
+                len: u32::from(header.len),
+            });
+        }
+        Announcement::parse(bytes.get(..copied).unwrap_or_default()).map(Event::Service)
+    }
+
     /// Publishes everything sent and received; who has to be kicked for it.
+    #[inline]
     pub fn flush(&mut self) -> Kick {
         self.link.flush()
     }
 
     fn fixed(&self, address: u32) -> Result<u32, Error> {
         let reserved = address == raw::ANY_ADDRESS || address == raw::NAME_SERVICE_ADDRESS;
-        if reserved || self.open.contains(&Some(address)) {
+        if reserved || self.open.contains(&address) {
             return Err(Error::AddressTaken { address });
         }
         Ok(address)
@@ -168,13 +178,14 @@ impl<M: SharedMemory, Q: Queue, const E: usize> Session<M, Q, E> {
                 Some(next) if next != raw::ANY_ADDRESS => next,
                 _ => raw::DYNAMIC_ADDRESSES,
             };
-            if !self.open.contains(&Some(address)) {
+            if !self.open.contains(&address) {
                 return address;
             }
         }
         self.next
     }
 
+    #[inline]
     fn current(&self, endpoint: &Endpoint) -> Result<(), Error> {
         if endpoint.generation == self.link.generation() {
             return Ok(());

@@ -74,8 +74,8 @@ impl Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VringLayout {
     descriptors: u32,
-    available: u32,
-    used: u32,
+    available_entries: u32,
+    used_entries: u32,
     end: u32,
     mask: u16,
 }
@@ -112,8 +112,8 @@ impl VringLayout {
             .ok_or(Error::RingOutside { address, len })?;
         Ok(Self {
             descriptors: at,
-            available: at.wrapping_add(available),
-            used: at.wrapping_add(used),
+            available_entries: at.wrapping_add(available).wrapping_add(raw::RING_ENTRIES),
+            used_entries: at.wrapping_add(used).wrapping_add(raw::RING_ENTRIES),
             end: at.wrapping_add(len),
             mask,
         })
@@ -128,16 +128,22 @@ impl VringLayout {
         self.descriptors
     }
 
+    /// Index to place.
+    #[inline]
+    pub(crate) const fn mask(&self) -> u16 {
+        self.mask
+    }
+
     pub(crate) const fn end(&self) -> u32 {
         self.end
     }
 
     pub(crate) const fn available(&self) -> u32 {
-        self.available
+        self.available_entries.wrapping_sub(raw::RING_ENTRIES)
     }
 
     pub(crate) const fn used(&self) -> u32 {
-        self.used
+        self.used_entries.wrapping_sub(raw::RING_ENTRIES)
     }
 
     #[inline]
@@ -148,15 +154,13 @@ impl VringLayout {
 
     #[inline]
     pub(crate) fn available_entry(&self, index: u16) -> u32 {
-        self.available
-            .wrapping_add(raw::RING_ENTRIES)
+        self.available_entries
             .wrapping_add(u32::from(index & self.mask).wrapping_mul(2))
     }
 
     #[inline]
     pub(crate) fn used_entry(&self, index: u16) -> u32 {
-        self.used
-            .wrapping_add(raw::RING_ENTRIES)
+        self.used_entries
             .wrapping_add(u32::from(index & self.mask).wrapping_mul(8))
     }
 }
@@ -227,12 +231,45 @@ impl LinkLayout {
         }
     }
 
+    /// Where buffers may be.
+    pub(crate) fn area(&self) -> Area {
+        Area {
+            address: self.window.address(self.buffers),
+            at: self.buffers,
+            len: self.buffers_end.wrapping_sub(self.buffers),
+        }
+    }
+}
+
+/// The part of the window where buffers may be.
+///
+/// What [`Area::place`] gives lies inside it, so that one check is for the buffer and for all that is done in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Area {
+    address: u64,
+    at: u32,
+    len: u32,
+}
+
+impl Area {
     /// The offset of a buffer, if the area holds all of it.
     #[inline]
-    pub(crate) fn buffer(&self, address: u64, len: u32) -> Option<u32> {
-        let at = self.window.offset(address, len)?;
-        (at >= self.buffers && at.wrapping_add(len) <= self.buffers_end).then_some(at)
+    pub(crate) fn place(&self, address: u64, len: u32) -> Option<u32> {
+        let inside = address.wrapping_sub(self.address);
+        let last = self.len.checked_sub(len)?;
+        if inside > u64::from(last) {
+            return None;
+        }
+        // At most `last`, which is 32 bits wide.
+        Some(self.at.wrapping_add(lower(inside)))
     }
+}
+
+/// The lower half.
+#[inline]
+#[expect(clippy::as_conversions, reason = "cutting is what it is for")]
+const fn lower(value: u64) -> u32 {
+    (value & 0xffff_ffff) as u32
 }
 
 /// The largest split ring.

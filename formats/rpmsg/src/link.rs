@@ -1,7 +1,7 @@
 //! Both rings of one RPMsg device: buffers to send and receive, headers, one flush for all of it.
 
 use crate::error::Error;
-use crate::layout::{LinkLayout, Ring};
+use crate::layout::{Area, LinkLayout, Ring};
 use crate::memory::SharedMemory;
 use crate::raw::{self, Header};
 use crate::ring::engine::{Engine, Slot};
@@ -18,14 +18,12 @@ pub type Device<M, const N: usize> = Link<M, DeviceQueue<N>>;
 /// Sending and returning buffers take effect at [`Link::flush`], which publishes each ring once. A buffer is a value: sending or
 /// releasing it consumes it, and one that is dropped instead stays out of use until the link is attached anew.
 #[derive(Debug)]
-pub struct Link<M, Q> {
+pub struct Link<M, R, T = R> {
     memory: M,
-    layout: LinkLayout,
+    area: Area,
     generation: u32,
-    receive: Q,
-    transmit: Q,
-    receive_ring: Ring,
-    transmit_ring: Ring,
+    receive: R,
+    transmit: T,
 }
 
 /// A buffer to write a message into.
@@ -86,13 +84,11 @@ impl<M: SharedMemory, const N: usize> Link<M, DriverQueue<N>> {
         // Returned transmit buffers are collected when needed; nobody has to wake us for them.
         transmit.wake(&memory, false)?;
         Ok(Self {
+            area: layout.area(),
             memory,
-            layout,
             generation,
             receive,
             transmit,
-            receive_ring: Ring::ToDriver,
-            transmit_ring: Ring::ToDevice,
         })
     }
 }
@@ -116,18 +112,16 @@ impl<M: SharedMemory, const N: usize> Link<M, DeviceQueue<N>> {
         // New buffers to send in are collected when needed; nobody has to wake us for them.
         transmit.wake(&memory, false)?;
         Ok(Self {
+            area: layout.area(),
             memory,
-            layout,
             generation,
             receive,
             transmit,
-            receive_ring: Ring::ToDevice,
-            transmit_ring: Ring::ToDriver,
         })
     }
 }
 
-impl<M: SharedMemory, Q: Queue> Link<M, Q> {
+impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// The generation given at attach.
     pub const fn generation(&self) -> u32 {
         self.generation
@@ -141,14 +135,12 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
     /// A buffer to send in.
     #[inline]
     pub fn reserve(&mut self) -> Result<TxBuffer, Error> {
-        match self.transmit.take(&self.memory, &self.layout)? {
+        match self.transmit.take(&self.memory, &self.area)? {
             Some(slot) => Ok(TxBuffer {
                 slot,
                 generation: self.generation,
             }),
-            None => Err(Error::NoBuffer {
-                ring: self.transmit_ring,
-            }),
+            None => Err(self.no_buffer()),
         }
     }
 
@@ -182,26 +174,13 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
     ) -> Result<(), Error> {
         self.current(buffer.generation)?;
         let slot = buffer.slot;
-        let room = buffer.capacity();
-        if u32::from(len) > room {
-            self.transmit.keep(slot.id)?;
-            return Err(Error::PayloadTooLong {
-                end: u32::from(len),
-                room,
-            });
+        if u32::from(len) > room(&slot) {
+            return self.too_long(slot, u32::from(len));
         }
-        let memory = &self.memory;
-        let at = slot.at;
-        let header = raw::Header {
-            source,
-            destination,
-            len,
-            flags: 0,
-        };
-        memory.copy_in(at, &header.to_bytes());
-        let sent = raw::HEADER_SIZE.wrapping_add(u32::from(len));
-        memory.clean(at, sent);
-        self.transmit.give(memory, slot.id, sent)
+        let (header, filled) = heading(source, destination, len);
+        self.memory.store_words(slot.at, header);
+        self.memory.clean(slot.at, filled);
+        self.transmit.give(&self.memory, slot.id, filled)
     }
 
     /// Puts a buffer back unsent.
@@ -213,20 +192,61 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
     /// Sends a copy of `bytes`, at the next flush.
     #[inline]
     pub fn send(&mut self, source: u32, destination: u32, bytes: &[u8]) -> Result<(), Error> {
-        let buffer = self.reserve()?;
-        let room = buffer.capacity();
-        let fits = u16::try_from(bytes.len())
-            .ok()
-            .filter(|len| u32::from(*len) <= room);
-        let Some(len) = fits else {
-            self.abandon(buffer)?;
-            return Err(Error::PayloadTooLong {
-                end: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-                room,
-            });
+        let Some(slot) = self.transmit.take(&self.memory, &self.area)? else {
+            return Err(self.no_buffer());
         };
-        self.memory.copy_in(payload(&buffer.slot), bytes);
-        self.commit(buffer, source, destination, len)
+        let Ok(len) = u16::try_from(bytes.len()) else {
+            let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            return self.too_long(slot, end);
+        };
+        if u32::from(len) > room(&slot) {
+            return self.too_long(slot, u32::from(len));
+        }
+        // Inside the buffer, by the lines above.
+        let (header, filled) = heading(source, destination, len);
+        self.memory.store_message(slot.at, header, bytes);
+        self.memory.clean(slot.at, filled);
+        self.transmit.pass(&self.memory, slot.id, filled);
+        Ok(())
+    }
+
+    /// Sends copies of as many of `payloads` as there are buffers for, at the next flush; how many that were.
+    #[inline]
+    pub fn send_all<'a>(
+        &mut self,
+        source: u32,
+        destination: u32,
+        payloads: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<usize, Error> {
+        let mut count: usize = 0;
+        for bytes in payloads {
+            match self.send(source, destination, bytes) {
+                Ok(()) => count = count.saturating_add(1),
+                Err(Error::NoBuffer { .. }) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
+    }
+
+    /// Takes at most `limit` messages; `take` gets each header, and the payload as far as `into` has room. The buffers go back
+    /// at the next flush. How many messages that were.
+    #[inline]
+    pub fn receive_all(
+        &mut self,
+        limit: usize,
+        into: &mut [u8],
+        mut take: impl FnMut(Header, &[u8]),
+    ) -> Result<usize, Error> {
+        for count in 0..limit {
+            let Some((slot, header)) = self.next()? else {
+                return Ok(count);
+            };
+            let copied = self.copy_out(&slot, &header, into);
+            self.pass_back(&slot);
+            take(header, into.get(..copied).unwrap_or_default());
+        }
+        Ok(limit)
     }
 
     /// The next message, if there is one.
@@ -234,20 +254,14 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
     /// A message whose lengths are lies goes back at once and is an error; the one after it can be received.
     #[inline]
     pub fn receive(&mut self) -> Result<Option<RxBuffer>, Error> {
-        let Some(slot) = self.receive.take(&self.memory, &self.layout)? else {
+        let Some((slot, header)) = self.next()? else {
             return Ok(None);
         };
-        match self.judge(&slot) {
-            Ok(header) => Ok(Some(RxBuffer {
-                slot,
-                header,
-                generation: self.generation,
-            })),
-            Err(error) => {
-                self.receive.give(&self.memory, slot.id, slot.size)?;
-                Err(error)
-            }
-        }
+        Ok(Some(RxBuffer {
+            slot,
+            header,
+            generation: self.generation,
+        }))
     }
 
     /// Copies payload from `offset` (a multiple of 4) on into `into`; how many bytes there were.
@@ -257,9 +271,11 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
         if offset & 3 != 0 {
             return Err(Error::Misaligned { offset });
         }
-        let rest = u32::from(buffer.header.len).saturating_sub(offset);
+        let Some(rest) = u32::from(buffer.header.len).checked_sub(offset) else {
+            return Ok(0);
+        };
         let len = usize::try_from(rest).unwrap_or(usize::MAX).min(into.len());
-        if let Some(into) = into.get_mut(..len).filter(|into| !into.is_empty()) {
+        if let Some(into) = into.get_mut(..len) {
             // Inside the message, whose length `judge` has bounded.
             let at = payload(&buffer.slot).wrapping_add(offset);
             self.memory.copy_out(at, into);
@@ -280,7 +296,7 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
     pub fn flush(&mut self) -> Kick {
         let returned = self.receive.publish(&self.memory);
         let sent = self.transmit.publish(&self.memory);
-        Kick::of(self.receive_ring, returned).and(Kick::of(self.transmit_ring, sent))
+        Kick::of(self.receive.ring(), returned).and(Kick::of(self.transmit.ring(), sent))
     }
 
     /// Asks for a kick at the next message, or for none; `true` if a message is there already and must be polled for before
@@ -295,6 +311,53 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
         self.transmit.wake(&self.memory, wanted)
     }
 
+    /// The next message whose lengths are true; one whose are not goes back at once.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(crate) fn next(&mut self) -> Result<Option<(Slot, Header)>, Error> {
+        let Some(slot) = self.receive.take(&self.memory, &self.area)? else {
+            return Ok(None);
+        };
+        match self.judge(&slot) {
+            Ok(header) => Ok(Some((slot, header))),
+            Err(error) => {
+                self.pass_back(&slot);
+                Err(error)
+            }
+        }
+    }
+
+    /// Copies the payload of the message that `next` gave, as far as there is room.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(crate) fn copy_out(&self, slot: &Slot, header: &Header, into: &mut [u8]) -> usize {
+        let len = usize::from(header.len).min(into.len());
+        if let Some(into) = into.get_mut(..len) {
+            // Inside the message, whose length `next` has bounded.
+            self.memory.copy_out(payload(slot), into);
+        }
+        len
+    }
+
+    /// Returns the buffer that `next` gave.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(crate) fn pass_back(&mut self, slot: &Slot) {
+        self.receive.pass(&self.memory, slot.id, slot.size);
+    }
+
+    #[cold]
+    fn no_buffer(&self) -> Error {
+        Error::NoBuffer {
+            ring: self.transmit.ring(),
+        }
+    }
+
+    #[cold]
+    fn too_long(&mut self, slot: Slot, end: u32) -> Result<(), Error> {
+        self.transmit.keep(slot.id)?;
+        let room = room(&slot).min(MAX_PAYLOAD);
+        Err(Error::PayloadTooLong { end, room })
+    }
+
+    #[inline]
     fn current(&self, handle: u32) -> Result<(), Error> {
         if handle == self.generation {
             return Ok(());
@@ -308,40 +371,54 @@ impl<M: SharedMemory, Q: Queue> Link<M, Q> {
     /// The header of a message, once its lengths are true.
     #[inline]
     fn judge(&self, slot: &Slot) -> Result<Header, Error> {
-        let ring = self.receive_ring;
-        if slot.filled > slot.size {
-            return Err(Error::UsedLength {
-                ring,
-                id: slot.id,
-                len: slot.filled,
-                size: slot.size,
-            });
-        }
         // Peers say 16 + payload or the whole buffer; both are bounds, neither is the message's length.
-        let Some(room) = slot.filled.checked_sub(raw::HEADER_SIZE) else {
-            return Err(Error::MessageWithoutHeader {
-                ring,
-                len: slot.filled,
-            });
-        };
+        if slot.filled > slot.size || slot.filled < raw::HEADER_SIZE {
+            return Err(self.misfilled(slot));
+        }
+        let room = slot.filled.wrapping_sub(raw::HEADER_SIZE);
         let memory = &self.memory;
         memory.invalidate(slot.at, slot.filled);
-        let mut bytes = [0; raw::HEADER_BYTES];
-        memory.copy_out(slot.at, &mut bytes);
-        let header = raw::Header::from_bytes(bytes);
+        let header = Header::from_words(memory.load_words(slot.at));
         let len = header.len;
         if u32::from(len) > room {
-            return Err(Error::MessageLength { ring, len, room });
+            return Err(self.overlong(len, room));
         }
         Ok(header)
+    }
+
+    #[cold]
+    fn overlong(&self, len: u16, room: u32) -> Error {
+        let ring = self.receive.ring();
+        Error::MessageLength { ring, len, room }
+    }
+
+    /// Which rule the length of what was delivered breaks.
+    #[cold]
+    fn misfilled(&self, slot: &Slot) -> Error {
+        let ring = self.receive.ring();
+        let Slot {
+            id,
+            size,
+            filled: len,
+            ..
+        } = *slot;
+        if len > size {
+            return Error::UsedLength {
+                ring,
+                id,
+                len,
+                size,
+            };
+        }
+        Error::MessageWithoutHeader { ring, len }
     }
 }
 
 impl TxBuffer {
     /// Bytes of payload it can carry.
     pub const fn capacity(&self) -> u32 {
-        // Every slot has room for the header; a length is 16 bits wide.
-        let room = self.slot.size.saturating_sub(raw::HEADER_SIZE);
+        // A length is 16 bits wide.
+        let room = room(&self.slot);
         if room > MAX_PAYLOAD {
             MAX_PAYLOAD
         } else {
@@ -360,6 +437,25 @@ impl RxBuffer {
 #[inline]
 const fn payload(slot: &Slot) -> u32 {
     slot.at.wrapping_add(raw::HEADER_SIZE)
+}
+
+/// What stands in front of a payload, and how many bytes both have.
+#[inline]
+fn heading(source: u32, destination: u32, len: u16) -> ([u32; 4], u32) {
+    let header = Header {
+        source,
+        destination,
+        len,
+        flags: 0,
+    };
+    let filled = raw::HEADER_SIZE.wrapping_add(u32::from(len));
+    (header.to_words(), filled)
+}
+
+/// Bytes behind the header. Every slot has room for that.
+#[inline]
+const fn room(slot: &Slot) -> u32 {
+    slot.size.wrapping_sub(raw::HEADER_SIZE)
 }
 
 const MAX_PAYLOAD: u32 = 0xffff;

@@ -19,9 +19,6 @@ pub const DEVICE_LINE: u32 = 0xE40;
 
 // A descriptor: address u64, length u32, flags u16, next u16.
 pub(crate) const DESCRIPTOR_SIZE: u32 = 16;
-pub(crate) const DESCRIPTOR_ADDRESS_HIGH: u32 = 4;
-pub(crate) const DESCRIPTOR_LENGTH: u32 = 8;
-pub(crate) const DESCRIPTOR_FLAGS_NEXT: u32 = 12;
 pub(crate) const DESCRIPTOR_NEXT: u16 = 1;
 pub(crate) const DESCRIPTOR_WRITE: u16 = 2;
 pub(crate) const DESCRIPTOR_INDIRECT: u16 = 4;
@@ -33,7 +30,44 @@ pub(crate) const RING_ENTRIES: u32 = 4;
 /// NO_INTERRUPT in the available ring, NO_NOTIFY in the used one: "do not kick me".
 pub(crate) const RING_NO_KICK: u16 = 1;
 /// A used entry: id u32, length u32.
-pub(crate) const USED_LENGTH: u32 = 4;
+pub(crate) const USED_ENTRY_SIZE: u32 = 8;
+
+/// What a descriptor says; `next` is for chains, which are refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Descriptor {
+    pub(crate) address: u64,
+    pub(crate) len: u32,
+    pub(crate) flags: u16,
+}
+
+impl Descriptor {
+    #[inline]
+    pub(crate) fn from_words(words: [u32; 4]) -> Self {
+        let [low, high, len, flags_next] = words;
+        Self {
+            address: u64::from(high) << 32 | u64::from(low),
+            len,
+            flags: lower(flags_next),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn to_words(self) -> [u32; 4] {
+        let [a, b, c, d, e, f, g, h] = self.address.to_le_bytes();
+        [
+            u32::from_le_bytes([a, b, c, d]),
+            u32::from_le_bytes([e, f, g, h]),
+            self.len,
+            u32::from(self.flags),
+        ]
+    }
+
+    /// Whether a message can lie there: word-aligned, with room for a header.
+    #[inline]
+    pub(crate) fn is_message(&self) -> bool {
+        self.address & 3 == 0 && self.len >= HEADER_SIZE
+    }
+}
 
 /// What stands in front of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,28 +83,32 @@ pub struct Header {
 }
 
 impl Header {
-    /// source u32, destination u32, reserved u32, length u16, flags u16.
-    pub(crate) fn to_bytes(self) -> [u8; HEADER_BYTES] {
-        let [a, b, c, d] = self.source.to_le_bytes();
-        let [e, f, g, h] = self.destination.to_le_bytes();
-        let [i, j] = self.len.to_le_bytes();
-        let [k, l] = self.flags.to_le_bytes();
-        [a, b, c, d, e, f, g, h, 0, 0, 0, 0, i, j, k, l]
+    /// source, destination, reserved, length u16 and flags u16.
+    #[inline]
+    pub(crate) fn to_words(self) -> [u32; 4] {
+        let len_flags = u32::from(self.flags) << 16 | u32::from(self.len);
+        [self.source, self.destination, 0, len_flags]
     }
 
     /// Whatever the peer keeps in the reserved word is its own.
-    pub(crate) fn from_bytes(bytes: [u8; HEADER_BYTES]) -> Self {
-        let [a, b, c, d, e, f, g, h, _, _, _, _, i, j, k, l] = bytes;
+    #[inline]
+    pub(crate) fn from_words(words: [u32; 4]) -> Self {
+        let [source, destination, _, len_flags] = words;
         Self {
-            source: u32::from_le_bytes([a, b, c, d]),
-            destination: u32::from_le_bytes([e, f, g, h]),
-            len: u16::from_le_bytes([i, j]),
-            flags: u16::from_le_bytes([k, l]),
+            source,
+            destination,
+            len: lower(len_flags),
+            flags: lower(len_flags >> 16),
         }
     }
 }
 
-pub(crate) const HEADER_BYTES: usize = 16;
+/// The lower half of a word.
+#[inline]
+fn lower(word: u32) -> u16 {
+    let [a, b, _, _] = word.to_le_bytes();
+    u16::from_le_bytes([a, b])
+}
 
 // A name-service message: name [u8; 32], address u32, flags u32.
 pub(crate) const NAME_SIZE: usize = 32;

@@ -4,6 +4,7 @@
 //! A figure above its target is marked and is no failure: these numbers are for a quiet machine, and a noisy one must not
 //! turn tests red.
 
+mod rpmsg;
 mod stolen;
 
 use std::fmt::Write as _;
@@ -33,6 +34,8 @@ pub struct Row {
     pub beside: String,
 }
 
+pub use rpmsg::rpmsg;
+
 /// A booted test board.
 pub struct Bench {
     images: Images,
@@ -61,6 +64,7 @@ impl Bench {
         let mut rows = self.load()?;
         rows.extend(self.echo()?);
         rows.extend(self.boot_time()?);
+        rows.extend(rpmsg()?);
         rows.push(Row {
             name: "ta_size",
             what: "signed TA".to_owned(),

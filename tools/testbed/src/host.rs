@@ -106,7 +106,7 @@ fn exists(program: &str) -> bool {
 }
 
 /// The same names in bookworm and trixie.
-const PACKAGES: [&str; 13] = [
+const PACKAGES: [&str; 14] = [
     "device-tree-compiler",
     "dpkg-dev",
     "gcc-aarch64-linux-gnu",
@@ -124,6 +124,7 @@ const PACKAGES: [&str; 13] = [
     "softhsm2",
     // Reads the captures of `corewarden capture` in a test; 21 MB to download.
     "tshark",
+    "valgrind",
     "xz-utils",
 ];
 

@@ -22,15 +22,22 @@ enum What {
     Load,
     /// RPMsg round trips between Linux and the core.
     Echo,
+    /// The rings alone, on this machine: instructions, nanoseconds, two cores.
+    Rpmsg,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     crate::run::ensure_packages(args.yes)?;
+    if let Some(What::Rpmsg) = args.what {
+        print!("{}", bench::table(&bench::rpmsg()?));
+        return Ok(());
+    }
     let figures = bench::Bench::boot(&say)?;
     let stolen = bench::Stolen::begin();
     let rows = match args.what {
         Some(What::Load) => figures.load()?,
         Some(What::Echo) => figures.echo()?,
+        Some(What::Rpmsg) => bench::rpmsg()?,
         None => all(&figures)?,
     };
     print(&rows, &stolen);

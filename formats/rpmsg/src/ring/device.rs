@@ -4,8 +4,9 @@ use core::sync::atomic::Ordering;
 
 use super::Quirks;
 use super::engine::{Engine, Slot};
+use super::side::{Side, Start};
 use crate::error::Error;
-use crate::layout::{LinkLayout, Ring, VringLayout};
+use crate::layout::{Area, LinkLayout, Ring};
 use crate::memory::SharedMemory;
 use crate::raw;
 
@@ -14,23 +15,21 @@ use crate::raw;
 /// Where a buffer lies is read from its descriptor each time it is taken, once, and used only if it lies in the buffer area.
 #[derive(Debug)]
 pub struct DeviceQueue<const N: usize> {
-    ring: Ring,
-    quirks: Quirks,
-    layout: VringLayout,
-    held: [bool; N],
+    side: Side,
+    /// Flags a descriptor must have or not have here, and which of them set.
+    flags: (u16, u16),
+    holders: [Holder; N],
     /// Buffers taken and put aside unused.
     aside: [u16; N],
-    set_aside: usize,
-    /// Buffers taken and not yet published as used.
-    owed: u16,
-    /// The available index up to which we have taken.
-    taken: u16,
-    /// The peer's available index when last read.
-    peer: u16,
-    /// The used index as published.
-    published: u16,
-    staged: u16,
-    fault: Option<Error>,
+    set_aside: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    Driver,
+    Us,
+    /// The ring is shorter than this queue can be.
+    Nobody,
 }
 
 impl<const N: usize> DeviceQueue<N> {
@@ -42,13 +41,8 @@ impl<const N: usize> DeviceQueue<N> {
         quirks: Quirks,
     ) -> Result<Self, Error> {
         let layout = link.ring(ring);
+        Side::fits::<N>(&layout)?;
         let count = layout.count();
-        if usize::from(count) > N {
-            return Err(Error::RingSize {
-                count: u32::from(count),
-                limit: u32::try_from(N).unwrap_or(u32::MAX),
-            });
-        }
         let used = layout.used().wrapping_add(raw::RING_INDEX);
         let available = layout.available().wrapping_add(raw::RING_INDEX);
         memory.invalidate(used, 2);
@@ -62,213 +56,192 @@ impl<const N: usize> DeviceQueue<N> {
         } else {
             published
         };
+        let start = Start {
+            ours: layout.used(),
+            theirs: layout.available(),
+            taken,
+            limit: taken.wrapping_add(count),
+            published,
+        };
+        let mut holders = [Holder::Nobody; N];
+        for holder in holders.iter_mut().take(usize::from(count)) {
+            *holder = Holder::Driver;
+        }
+        let refused = raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT;
         Ok(Self {
-            ring,
-            quirks,
-            layout,
-            held: [false; N],
+            side: Side::new(ring, layout, quirks, &start),
+            flags: match ring {
+                Ring::ToDriver => (refused | raw::DESCRIPTOR_WRITE, raw::DESCRIPTOR_WRITE),
+                // The write flag says nothing here: rpmsg-lite sets it on this ring too.
+                Ring::ToDevice => (refused, 0),
+            },
+            holders,
             aside: [0; N],
             set_aside: 0,
-            owed: 0,
-            taken,
-            peer: taken,
-            published,
-            staged: 0,
-            fault: None,
         })
     }
 
-    fn look<M: SharedMemory>(&mut self, memory: &M) -> Result<bool, Error> {
-        if self.peer != self.taken {
-            return Ok(true);
-        }
-        let at = self.layout.available().wrapping_add(raw::RING_INDEX);
-        memory.invalidate(at, 2);
-        let index = memory.load_u16(at, Ordering::Acquire);
-        let outstanding = self.layout.count().wrapping_sub(self.owed);
-        if index.wrapping_sub(self.taken) > outstanding {
-            return Err(self.broken(Error::PeerIndex {
-                ring: self.ring,
-                index,
-                last: self.taken,
-                outstanding,
-            }));
-        }
-        self.peer = index;
-        Ok(index != self.taken)
-    }
-
     /// The next buffer number the driver offers, if any.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn next<M: SharedMemory>(&mut self, memory: &M) -> Result<Option<u16>, Error> {
         if let Some(top) = self.set_aside.checked_sub(1) {
             self.set_aside = top;
-            return Ok(self.aside.get(top).copied());
+            return Ok(self.aside.get(usize::from(top)).copied());
         }
-        if !self.look(memory)? {
-            return Ok(None);
-        }
-        let entry = self.layout.available_entry(self.taken);
-        memory.invalidate(entry, 2);
-        let id = memory.load_u16(entry, Ordering::Relaxed);
-        let count = self.layout.count();
-        if id >= count {
-            return Err(self.broken(Error::AvailableId {
-                ring: self.ring,
-                id,
-                count,
-            }));
-        }
-        match self.held.get_mut(usize::from(id)) {
-            Some(held @ false) => *held = true,
-            _ => {
-                return Err(self.broken(Error::AvailableRepeated {
-                    ring: self.ring,
-                    id,
-                }));
+        if !self.side.has_more() {
+            match self.side.look(memory) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error) => return Err(self.broken(error)),
             }
         }
-        self.taken = self.taken.wrapping_add(1);
-        self.owed = self.owed.wrapping_add(1);
+        let entry = self.side.layout.available_entry(self.side.taken);
+        memory.invalidate(entry, 2);
+        let id = memory.load_u16(entry, Ordering::Relaxed);
+        // One question for two rules: the ring has this buffer, and we do not have it.
+        match self.holders.get_mut(usize::from(id)) {
+            Some(holder @ Holder::Driver) => *holder = Holder::Us,
+            _ => return Err(self.misoffered(id)),
+        }
+        self.side.taken = self.side.taken.wrapping_add(1);
         Ok(Some(id))
     }
 
     /// Where buffer `id` lies, as its descriptor says now.
-    #[inline]
-    fn judge<M: SharedMemory>(
-        &self,
-        memory: &M,
-        layout: &LinkLayout,
-        id: u16,
-    ) -> Result<Slot, Error> {
-        let ring = self.ring;
-        let at = self.layout.descriptor(id);
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn judge<M: SharedMemory>(&self, memory: &M, area: &Area, id: u16) -> Result<Slot, Error> {
+        let at = self.side.layout.descriptor(id);
         memory.invalidate(at, raw::DESCRIPTOR_SIZE);
-        let mut bytes = [0; 16];
-        memory.copy_out(at, &mut bytes);
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, _, _] = bytes;
-        let address = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let len = u32::from_le_bytes([i, j, k, l]);
-        let flags = u16::from_le_bytes([m, n]);
-        if flags & (raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT) != 0 {
-            return Err(Error::DescriptorChained { ring, id, flags });
+        let descriptor = raw::Descriptor::from_words(memory.load_words(at));
+        let Some(at) = area.place(descriptor.address, descriptor.len) else {
+            return Err(self.misdescribed(id, descriptor));
+        };
+        let (mask, wanted) = self.flags;
+        if descriptor.flags & mask != wanted || !descriptor.is_message() {
+            return Err(self.misdescribed(id, descriptor));
         }
-        // On ring 1 the flag says nothing: rpmsg-lite sets it there too.
+        Ok(Slot {
+            id,
+            at,
+            size: descriptor.len,
+            filled: descriptor.len,
+        })
+    }
+
+    /// Which rule a descriptor breaks.
+    #[cold]
+    fn misdescribed(&self, id: u16, descriptor: raw::Descriptor) -> Error {
+        let ring = self.side.ring;
+        let raw::Descriptor {
+            address,
+            len,
+            flags,
+        } = descriptor;
+        if flags & (raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT) != 0 {
+            return Error::DescriptorChained { ring, id, flags };
+        }
         if ring == Ring::ToDriver && flags & raw::DESCRIPTOR_WRITE == 0 {
-            return Err(Error::DescriptorReadOnly { ring, id, flags });
+            return Error::DescriptorReadOnly { ring, id, flags };
         }
         if len < raw::HEADER_SIZE {
-            return Err(Error::BufferTooSmall { ring, id, len });
+            return Error::BufferTooSmall { ring, id, len };
         }
         if address & 3 != 0 {
-            return Err(Error::BufferMisaligned { ring, id, address });
+            return Error::BufferMisaligned { ring, id, address };
         }
-        let at = layout.buffer(address, len).ok_or(Error::BufferOutside {
+        Error::BufferOutside {
             ring,
             id,
             address,
             len,
-        })?;
-        Ok(Slot {
-            id,
-            at,
-            size: len,
-            filled: len,
-        })
+        }
+    }
+
+    /// Which rule an offered id breaks.
+    #[cold]
+    fn misoffered(&mut self, id: u16) -> Error {
+        let (ring, count) = (self.side.ring, self.side.layout.count());
+        let error = if id < count {
+            Error::AvailableRepeated { ring, id }
+        } else {
+            Error::AvailableId { ring, id, count }
+        };
+        self.broken(error)
     }
 
     #[cold]
     fn broken(&mut self, error: Error) -> Error {
-        self.fault = Some(error);
-        error
-    }
-
-    fn sound(&self) -> Result<(), Error> {
-        self.fault.map_or(Ok(()), Err)
+        self.holders = [Holder::Nobody; N];
+        self.set_aside = 0;
+        self.side.broken(error)
     }
 }
 
 impl<const N: usize> Engine for DeviceQueue<N> {
     #[inline]
-    fn take<M: SharedMemory>(
-        &mut self,
-        memory: &M,
-        layout: &LinkLayout,
-    ) -> Result<Option<Slot>, Error> {
-        self.sound()?;
+    fn ring(&self) -> Ring {
+        self.side.ring
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Result<Option<Slot>, Error> {
         let Some(id) = self.next(memory)? else {
             return Ok(None);
         };
-        match self.judge(memory, layout, id) {
+        match self.judge(memory, area, id) {
             Ok(slot) => Ok(Some(slot)),
             Err(error) => {
-                self.give(memory, id, 0)?;
+                self.pass(memory, id, 0);
                 Err(error)
             }
         }
     }
 
+    #[inline]
     fn keep(&mut self, id: u16) -> Result<(), Error> {
-        let not_held = Error::NotHeld {
-            ring: self.ring,
-            id,
-        };
-        if self.held.get(usize::from(id)) != Some(&true) {
-            return Err(not_held);
+        let holder = self.holders.get(usize::from(id));
+        let place = self.aside.get_mut(usize::from(self.set_aside));
+        match (holder, place) {
+            (Some(Holder::Us), Some(place)) => {
+                *place = id;
+                self.set_aside = self.set_aside.wrapping_add(1);
+                Ok(())
+            }
+            _ => Err(self.side.not_held(id)),
         }
-        *self.aside.get_mut(self.set_aside).ok_or(not_held)? = id;
-        self.set_aside = self.set_aside.wrapping_add(1);
-        Ok(())
     }
 
     #[inline]
     fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) -> Result<(), Error> {
-        self.sound()?;
-        match self.held.get_mut(usize::from(id)) {
-            Some(held @ true) => *held = false,
-            _ => {
-                return Err(Error::NotHeld {
-                    ring: self.ring,
-                    id,
-                });
+        match self.holders.get(usize::from(id)) {
+            Some(Holder::Us) => {
+                self.pass(memory, id, len);
+                Ok(())
             }
+            _ => Err(self.side.not_held(id)),
         }
-        let entry = self
-            .layout
-            .used_entry(self.published.wrapping_add(self.staged));
-        self.staged = self.staged.wrapping_add(1);
-        memory.store_u32(entry, u32::from(id), Ordering::Relaxed);
-        memory.store_u32(entry.wrapping_add(raw::USED_LENGTH), len, Ordering::Relaxed);
-        memory.clean(entry, 8);
-        Ok(())
+    }
+
+    #[inline]
+    fn pass<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) {
+        if let Some(holder) = self.holders.get_mut(usize::from(id)) {
+            *holder = Holder::Driver;
+        }
+        let entry = self.side.layout.used_entry(self.side.next);
+        self.side.next = self.side.next.wrapping_add(1);
+        memory.store_words(entry, [u32::from(id), len]);
+        memory.clean(entry, raw::USED_ENTRY_SIZE);
     }
 
     #[inline]
     fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool {
-        if self.staged == 0 || self.fault.is_some() {
-            return false;
-        }
-        self.published = self.published.wrapping_add(self.staged);
-        self.owed = self.owed.wrapping_sub(self.staged);
-        self.staged = 0;
-        let index = self.layout.used().wrapping_add(raw::RING_INDEX);
-        memory.store_u16(index, self.published, Ordering::Release);
-        memory.clean(index, 2);
-        // VirtIO 1.3, 2.7.13.4.1, seen from the device: index first, then the flags, with a full fence between.
-        memory.fence();
-        let flags = self.layout.available().wrapping_add(raw::RING_FLAGS);
-        memory.invalidate(flags, 2);
-        let no_kick = memory.load_u16(flags, Ordering::Relaxed) & raw::RING_NO_KICK != 0;
-        self.quirks.kick_always || !no_kick
+        self.side.publish(memory)
     }
 
     fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {
-        self.sound()?;
-        let flags = self.layout.used().wrapping_add(raw::RING_FLAGS);
-        let value = if wanted { 0 } else { raw::RING_NO_KICK };
-        memory.store_u16(flags, value, Ordering::Relaxed);
-        memory.clean(flags, 2);
-        memory.fence();
-        Ok(self.set_aside != 0 || self.look(memory)?)
+        match self.side.wake(memory, wanted) {
+            Ok(offered) => Ok(offered || self.set_aside != 0),
+            Err(error) => Err(self.broken(error)),
+        }
     }
 }

@@ -4,8 +4,9 @@ use core::sync::atomic::Ordering;
 
 use super::Quirks;
 use super::engine::{Engine, Slot};
+use super::side::{Side, Start};
 use crate::error::Error;
-use crate::layout::{LinkLayout, Ring, VringLayout};
+use crate::layout::{Area, LinkLayout, Ring};
 use crate::memory::SharedMemory;
 use crate::raw;
 
@@ -14,37 +15,18 @@ use crate::raw;
 /// Buffer `i` is descriptor `i` and lies at a fixed place, so descriptors are written once, at the start, and never read.
 #[derive(Debug)]
 pub struct DriverQueue<const N: usize> {
-    ring: Ring,
-    quirks: Quirks,
-    layout: VringLayout,
+    side: Side,
     buffers: u32,
     size: u32,
-    owners: [Owner; N],
-    /// From the bottom: buffers in our stock. From the top: buffers given since the last publish.
-    ids: [u16; N],
-    stock: usize,
-    staged: u16,
-    /// The available index as published.
-    published: u16,
-    /// Published buffers the peer has not returned.
-    outstanding: u16,
-    /// The used index up to which we have taken.
-    taken: u16,
-    /// The peer's used index when last read.
-    peer: u16,
-    fault: Option<Error>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
-    /// In our stock.
-    Stock,
-    /// In the hands of our caller.
-    Held,
-    /// Given, not yet published: the peer cannot have it.
-    Staged,
-    /// Offered to the peer.
-    Peer,
+    /// Who has each buffer: [`STOCK`], [`HELD`], or [`GIVEN`] with the lower 15 bits of the index it was given at.
+    owners: [u16; N],
+    /// What stands in the available ring, so that an entry is only stored where it changes.
+    entries: [u16; N],
+    /// Buffers that nobody has; the one put aside last is used first, as it is still in the cache.
+    stock: [u16; N],
+    stocked: u16,
+    /// Our next index when the used ring was last looked at.
+    looked: u16,
 }
 
 impl<const N: usize> DriverQueue<N> {
@@ -57,25 +39,20 @@ impl<const N: usize> DriverQueue<N> {
         quirks: Quirks,
     ) -> Result<Self, Error> {
         let layout = link.ring(ring);
+        Side::fits::<N>(&layout)?;
         let skipped = match ring {
             Ring::ToDriver => 0,
             Ring::ToDevice => u32::from(link.ring(Ring::ToDriver).count()),
         };
         let buffers = link.buffers.wrapping_add(skipped.wrapping_mul(size));
         let count = layout.count();
-        if usize::from(count) > N {
-            return Err(Error::RingSize {
-                count: u32::from(count),
-                limit: u32::try_from(N).unwrap_or(u32::MAX),
-            });
-        }
-        let mut ids = [0; N];
+        let mut stock = [0; N];
         let flags = match ring {
-            Ring::ToDriver => u32::from(raw::DESCRIPTOR_WRITE),
+            Ring::ToDriver => raw::DESCRIPTOR_WRITE,
             Ring::ToDevice => 0,
         };
         // Lowest buffer on top of the stock.
-        for (id, place) in (0..count).rev().zip(ids.iter_mut()) {
+        for (id, place) in (0..count).rev().zip(stock.iter_mut()) {
             *place = id;
         }
         let mut at = layout.start();
@@ -90,58 +67,49 @@ impl<const N: usize> DriverQueue<N> {
             let descriptor = layout.descriptor(id);
             let offset = buffers.wrapping_add(u32::from(id).wrapping_mul(size));
             let address = link.window.address(offset);
-            let (low, high) = halves(address);
-            memory.store_u32(descriptor, low, Ordering::Relaxed);
-            memory.store_u32(
-                descriptor.wrapping_add(raw::DESCRIPTOR_ADDRESS_HIGH),
-                high,
-                Ordering::Relaxed,
-            );
-            memory.store_u32(
-                descriptor.wrapping_add(raw::DESCRIPTOR_LENGTH),
-                size,
-                Ordering::Relaxed,
-            );
-            memory.store_u32(
-                descriptor.wrapping_add(raw::DESCRIPTOR_FLAGS_NEXT),
+            let written = raw::Descriptor {
+                address,
+                len: size,
                 flags,
-                Ordering::Relaxed,
-            );
+            };
+            memory.store_words(descriptor, written.to_words());
         }
         memory.clean(layout.start(), layout.end().wrapping_sub(layout.start()));
         memory.fence();
+        let start = Start {
+            ours: layout.available(),
+            theirs: layout.used(),
+            taken: 0,
+            limit: 0,
+            published: 0,
+        };
         Ok(Self {
-            ring,
-            quirks,
-            layout,
+            side: Side::new(ring, layout, quirks, &start),
             buffers,
             size,
-            owners: [Owner::Stock; N],
-            ids,
-            stock: usize::from(count),
-            staged: 0,
-            published: 0,
-            outstanding: 0,
-            taken: 0,
-            peer: 0,
-            fault: None,
+            owners: [STOCK; N],
+            entries: [0; N],
+            stock,
+            stocked: count,
+            looked: 0,
         })
     }
 
     /// Offers the whole stock, for a ring the peer fills.
     pub(crate) fn offer_all<M: SharedMemory>(&mut self, memory: &M) -> Result<(), Error> {
-        while let Some(id) = self.pop() {
-            self.give(memory, id, self.size)?;
+        while let Some(slot) = self.pop() {
+            self.give(memory, slot.id, self.size)?;
         }
         Ok(())
     }
 
-    fn pop(&mut self) -> Option<u16> {
-        let top = self.stock.checked_sub(1)?;
-        let id = *self.ids.get(top)?;
-        *self.owners.get_mut(usize::from(id))? = Owner::Held;
-        self.stock = top;
-        Some(id)
+    #[inline]
+    fn pop(&mut self) -> Option<Slot> {
+        let top = self.stocked.checked_sub(1)?;
+        let id = *self.stock.get(usize::from(top))?;
+        *self.owners.get_mut(usize::from(id))? = HELD;
+        self.stocked = top;
+        Some(self.slot(id, self.size))
     }
 
     #[inline]
@@ -156,157 +124,129 @@ impl<const N: usize> DriverQueue<N> {
         }
     }
 
-    /// Whether the peer returned anything we have not taken.
-    fn look<M: SharedMemory>(&mut self, memory: &M) -> Result<bool, Error> {
-        if self.peer != self.taken {
-            return Ok(true);
-        }
-        let at = self.layout.used().wrapping_add(raw::RING_INDEX);
-        memory.invalidate(at, 2);
-        let index = memory.load_u16(at, Ordering::Acquire);
-        if index.wrapping_sub(self.taken) > self.outstanding {
-            return Err(self.broken(Error::PeerIndex {
-                ring: self.ring,
-                index,
-                last: self.taken,
-                outstanding: self.outstanding,
-            }));
-        }
-        self.peer = index;
-        Ok(index != self.taken)
+    /// Which rule a returned id breaks.
+    #[cold]
+    fn misreturned(&mut self, returned: u32) -> Error {
+        let (ring, count) = (self.side.ring, self.side.layout.count());
+        let error = match u16::try_from(returned) {
+            Ok(id) if id < count => Error::UsedNotOffered { ring, id },
+            _ => Error::UsedId {
+                ring,
+                id: returned,
+                count,
+            },
+        };
+        self.broken(error)
     }
 
+    /// From now on there is nothing to take and nobody holds anything.
     #[cold]
     fn broken(&mut self, error: Error) -> Error {
-        self.fault = Some(error);
-        error
-    }
-
-    fn sound(&self) -> Result<(), Error> {
-        self.fault.map_or(Ok(()), Err)
+        self.owners = [STOCK; N];
+        self.stocked = 0;
+        self.side.broken(error)
     }
 }
 
 impl<const N: usize> Engine for DriverQueue<N> {
     #[inline]
-    fn take<M: SharedMemory>(
-        &mut self,
-        memory: &M,
-        _layout: &LinkLayout,
-    ) -> Result<Option<Slot>, Error> {
-        self.sound()?;
-        if let Some(id) = self.pop() {
-            return Ok(Some(self.slot(id, self.size)));
-        }
-        if !self.look(memory)? {
-            return Ok(None);
-        }
-        let entry = self.layout.used_entry(self.taken);
-        memory.invalidate(entry, 8);
-        let returned = memory.load_u32(entry, Ordering::Relaxed);
-        let filled = memory.load_u32(entry.wrapping_add(raw::USED_LENGTH), Ordering::Relaxed);
-        let count = self.layout.count();
-        let id = match u16::try_from(returned) {
-            Ok(id) if id < count => id,
-            _ => {
-                return Err(self.broken(Error::UsedId {
-                    ring: self.ring,
-                    id: returned,
-                    count,
-                }));
+    fn ring(&self) -> Ring {
+        self.side.ring
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn take<M: SharedMemory>(&mut self, memory: &M, _area: &Area) -> Result<Option<Slot>, Error> {
+        // Returned buffers first: they are in the cache, and few of them go round. But whether there are any is asked only
+        // once in a while, as long as there is stock: asking costs the peer its cache line.
+        if !self.side.has_more() {
+            let next = self.side.next;
+            if self.stocked == 0 || next.wrapping_sub(self.looked) >= PATIENCE {
+                self.looked = next;
+                if let Err(error) = self.side.look(memory) {
+                    return Err(self.broken(error));
+                }
             }
+            if !self.side.has_more() {
+                return Ok(self.pop());
+            }
+        }
+        let entry = self.side.layout.used_entry(self.side.taken);
+        memory.invalidate(entry, raw::USED_ENTRY_SIZE);
+        let [returned, filled] = memory.load_words(entry);
+        let place = usize::try_from(returned).unwrap_or(usize::MAX);
+        // One question for three rules: the ring has this buffer, it was given, and what it was given with is published.
+        let given = self.owners.get_mut(place).filter(|owner| {
+            let since = owner.wrapping_sub(self.side.published) & !GIVEN;
+            **owner & GIVEN != 0 && since >= self.side.staged()
+        });
+        let (Some(owner), Ok(id)) = (given, u16::try_from(returned)) else {
+            return Err(self.misreturned(returned));
         };
-        match self.owners.get_mut(usize::from(id)) {
-            Some(owner @ Owner::Peer) => *owner = Owner::Held,
-            _ => {
-                return Err(self.broken(Error::UsedNotOffered {
-                    ring: self.ring,
-                    id,
-                }));
-            }
-        }
-        self.taken = self.taken.wrapping_add(1);
-        self.outstanding = self.outstanding.wrapping_sub(1);
+        *owner = HELD;
+        self.side.taken = self.side.taken.wrapping_add(1);
         Ok(Some(self.slot(id, filled)))
     }
 
+    #[inline]
     fn keep(&mut self, id: u16) -> Result<(), Error> {
-        let not_held = Error::NotHeld {
-            ring: self.ring,
-            id,
-        };
-        let owner = self.owners.get_mut(usize::from(id)).ok_or(not_held)?;
-        if *owner != Owner::Held {
-            return Err(not_held);
+        let owner = self.owners.get_mut(usize::from(id));
+        let place = self.stock.get_mut(usize::from(self.stocked));
+        match (owner, place) {
+            (Some(owner @ &mut HELD), Some(place)) => {
+                *owner = STOCK;
+                *place = id;
+                self.stocked = self.stocked.wrapping_add(1);
+                Ok(())
+            }
+            _ => Err(self.side.not_held(id)),
         }
-        *owner = Owner::Stock;
-        *self.ids.get_mut(self.stock).ok_or(not_held)? = id;
-        self.stock = self.stock.wrapping_add(1);
-        Ok(())
     }
 
     #[inline]
-    fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, _len: u32) -> Result<(), Error> {
-        self.sound()?;
-        let not_held = Error::NotHeld {
-            ring: self.ring,
-            id,
-        };
-        let owner = self.owners.get_mut(usize::from(id)).ok_or(not_held)?;
-        if *owner != Owner::Held {
-            return Err(not_held);
+    fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) -> Result<(), Error> {
+        match self.owners.get(usize::from(id)) {
+            Some(&HELD) => {
+                self.pass(memory, id, len);
+                Ok(())
+            }
+            _ => Err(self.side.not_held(id)),
         }
-        *owner = Owner::Staged;
-        // Every buffer is in one place only, so stock and staged never meet.
-        let place = N.wrapping_sub(1).wrapping_sub(usize::from(self.staged));
-        *self.ids.get_mut(place).ok_or(not_held)? = id;
-        let index = self.published.wrapping_add(self.staged);
-        self.staged = self.staged.wrapping_add(1);
-        let entry = self.layout.available_entry(index);
-        memory.store_u16(entry, id, Ordering::Relaxed);
-        memory.clean(entry, 2);
-        Ok(())
+    }
+
+    #[inline]
+    fn pass<M: SharedMemory>(&mut self, memory: &M, id: u16, _len: u32) {
+        let index = self.side.next;
+        if let Some(owner) = self.owners.get_mut(usize::from(id)) {
+            *owner = GIVEN | index;
+        }
+        self.side.next = self.side.next.wrapping_add(1);
+        let place = usize::from(index & self.side.layout.mask());
+        if let Some(known) = self.entries.get_mut(place).filter(|known| **known != id) {
+            *known = id;
+            let entry = self.side.layout.available_entry(index);
+            memory.store_u16(entry, id, Ordering::Relaxed);
+            memory.clean(entry, 2);
+        }
     }
 
     #[inline]
     fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool {
-        if self.staged == 0 || self.fault.is_some() {
-            return false;
-        }
-        for id in self.ids.iter().rev().take(usize::from(self.staged)) {
-            if let Some(owner) = self.owners.get_mut(usize::from(*id)) {
-                *owner = Owner::Peer;
-            }
-        }
-        self.published = self.published.wrapping_add(self.staged);
-        self.outstanding = self.outstanding.wrapping_add(self.staged);
-        self.staged = 0;
-        let index = self.layout.available().wrapping_add(raw::RING_INDEX);
-        memory.store_u16(index, self.published, Ordering::Release);
-        memory.clean(index, 2);
-        // VirtIO 1.3, 2.7.13.4.1: index first, then the flags, with a full fence between, or both sides may sleep.
-        memory.fence();
-        let flags = self.layout.used().wrapping_add(raw::RING_FLAGS);
-        memory.invalidate(flags, 2);
-        let no_kick = memory.load_u16(flags, Ordering::Relaxed) & raw::RING_NO_KICK != 0;
-        self.quirks.kick_always || !no_kick
+        self.side.publish(memory)
     }
 
     fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {
-        self.sound()?;
-        let flags = self.layout.available().wrapping_add(raw::RING_FLAGS);
-        let value = if wanted { 0 } else { raw::RING_NO_KICK };
-        memory.store_u16(flags, value, Ordering::Relaxed);
-        memory.clean(flags, 2);
-        memory.fence();
-        Ok(self.stock != 0 || self.look(memory)?)
+        match self.side.wake(memory, wanted) {
+            Ok(returned) => Ok(returned || self.stocked != 0),
+            Err(error) => Err(self.broken(error)),
+        }
     }
 }
 
-fn halves(address: u64) -> (u32, u32) {
-    let [a, b, c, d, e, f, g, h] = address.to_le_bytes();
-    (
-        u32::from_le_bytes([a, b, c, d]),
-        u32::from_le_bytes([e, f, g, h]),
-    )
-}
+/// In our stock.
+const STOCK: u16 = 0;
+/// In the hands of our caller.
+const HELD: u16 = 1;
+/// Given to the peer. Of at most 2^15 buffers the lower 15 bits of the index tell which are published and which are staged.
+const GIVEN: u16 = 0x8000;
+/// How many buffers are given before the used ring is looked at while there is stock.
+const PATIENCE: u16 = 32;

@@ -6,6 +6,7 @@
 
 mod device;
 mod driver;
+mod side;
 
 pub use device::DeviceQueue;
 pub use driver::DriverQueue;
@@ -82,7 +83,7 @@ pub struct Quirks {
 
 pub(crate) mod engine {
     use crate::error::Error;
-    use crate::layout::LinkLayout;
+    use crate::layout::{Area, Ring};
     use crate::memory::SharedMemory;
 
     /// A buffer in our hands: in the buffer area, word-aligned, at least a header long.
@@ -97,18 +98,21 @@ pub(crate) mod engine {
 
     /// What both sides of a ring can do.
     pub trait Engine {
+        /// Which ring it is.
+        fn ring(&self) -> Ring;
+
         /// A buffer of which we become the only owner, if there is one.
-        fn take<M: SharedMemory>(
-            &mut self,
-            memory: &M,
-            layout: &LinkLayout,
-        ) -> Result<Option<Slot>, Error>;
+        fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area)
+        -> Result<Option<Slot>, Error>;
 
         /// Puts a buffer aside, unused, for the next `take`.
         fn keep(&mut self, id: u16) -> Result<(), Error>;
 
         /// Hands a buffer with `len` bytes to the peer, at the next `publish`.
         fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) -> Result<(), Error>;
+
+        /// The same for a buffer that was just taken, of which nobody else has heard: there is nothing to ask.
+        fn pass<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32);
 
         /// Shows the peer everything given; whether it wants to be kicked for it.
         fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool;

@@ -1,0 +1,174 @@
+//! What both sides of a split ring keep and do alike: how far each has come, and who wants to be kicked.
+
+use core::sync::atomic::Ordering;
+
+use super::Quirks;
+use crate::error::Error;
+use crate::layout::{Ring, VringLayout};
+use crate::memory::SharedMemory;
+use crate::raw;
+
+/// One side's view of how far both have come.
+///
+/// The driver writes the available ring and reads the used one, the device the other way round; each side's index only ever
+/// counts up. What we published ourselves is remembered here and never read back.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) ring: Ring,
+    kick_always: bool,
+    pub(super) layout: VringLayout,
+    /// Where the half ring begins that we write: flags, index, entries.
+    ours: u32,
+    /// And the one that the peer writes.
+    theirs: u32,
+    /// The peer's index up to which we have taken.
+    pub(super) taken: u16,
+    /// The peer's index when last read.
+    pub(super) peer: u16,
+    /// How far the peer's index can be at most.
+    limit: u16,
+    /// Our index as published.
+    pub(super) published: u16,
+    /// The index our next entry has.
+    pub(super) next: u16,
+    fault: Option<Error>,
+}
+
+/// Where a side begins.
+pub(super) struct Start {
+    pub(super) ours: u32,
+    pub(super) theirs: u32,
+    pub(super) taken: u16,
+    pub(super) limit: u16,
+    pub(super) published: u16,
+}
+
+impl Side {
+    pub(super) fn new(ring: Ring, layout: VringLayout, quirks: Quirks, start: &Start) -> Self {
+        Self {
+            ring,
+            kick_always: quirks.kick_always,
+            layout,
+            ours: start.ours,
+            theirs: start.theirs,
+            taken: start.taken,
+            peer: start.taken,
+            limit: start.limit,
+            published: start.published,
+            next: start.published,
+            fault: None,
+        }
+    }
+
+    /// The capacity check of both roles.
+    pub(super) fn fits<const N: usize>(layout: &VringLayout) -> Result<(), Error> {
+        let count = layout.count();
+        if usize::from(count) <= N {
+            return Ok(());
+        }
+        Err(Error::RingSize {
+            count: u32::from(count),
+            limit: u32::try_from(N).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Entries written and not yet published.
+    #[inline]
+    pub(super) fn staged(&self) -> u16 {
+        self.next.wrapping_sub(self.published)
+    }
+
+    /// Whether the peer is known to have given anything that we have not taken.
+    #[inline]
+    pub(super) fn has_more(&self) -> bool {
+        self.peer != self.taken
+    }
+
+    /// Whether the peer gave anything that we have not taken; its index is read only once we have taken all we know of.
+    #[inline]
+    pub(super) fn look<M: SharedMemory>(&mut self, memory: &M) -> Result<bool, Error> {
+        if self.has_more() {
+            return Ok(true);
+        }
+        self.sound()?;
+        let at = self.theirs.wrapping_add(raw::RING_INDEX);
+        memory.invalidate(at, 2);
+        let index = memory.load_u16(at, Ordering::Acquire);
+        if index.wrapping_sub(self.taken) > self.limit.wrapping_sub(self.taken) {
+            return Err(self.misplaced(index));
+        }
+        self.peer = index;
+        Ok(self.has_more())
+    }
+
+    #[cold]
+    fn misplaced(&mut self, index: u16) -> Error {
+        self.broken(Error::PeerIndex {
+            ring: self.ring,
+            index,
+            last: self.taken,
+            outstanding: self.limit.wrapping_sub(self.taken),
+        })
+    }
+
+    /// Shows the peer every entry written; whether it wants to be kicked for them.
+    #[inline]
+    pub(super) fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool {
+        let staged = self.staged();
+        if staged == 0 || self.fault.is_some() {
+            return false;
+        }
+        self.published = self.next;
+        self.limit = self.limit.wrapping_add(staged);
+        let index = self.ours.wrapping_add(raw::RING_INDEX);
+        memory.store_u16(index, self.published, Ordering::Release);
+        memory.clean(index, 2);
+        // VirtIO 1.3, 2.7.13.4.1: index first, then the flags, with a full fence between, or both sides may sleep.
+        memory.fence();
+        let flags = self.theirs.wrapping_add(raw::RING_FLAGS);
+        memory.invalidate(flags, 2);
+        let no_kick = memory.load_u16(flags, Ordering::Relaxed) & raw::RING_NO_KICK != 0;
+        self.kick_always || !no_kick
+    }
+
+    /// Asks the peer to kick us, or not to; whether there is something to take already.
+    pub(super) fn wake<M: SharedMemory>(
+        &mut self,
+        memory: &M,
+        wanted: bool,
+    ) -> Result<bool, Error> {
+        self.sound()?;
+        let flags = self.ours.wrapping_add(raw::RING_FLAGS);
+        let value = if wanted { 0 } else { raw::RING_NO_KICK };
+        memory.store_u16(flags, value, Ordering::Relaxed);
+        memory.clean(flags, 2);
+        memory.fence();
+        self.look(memory)
+    }
+
+    /// From now on every look and every gift fails with this error.
+    #[cold]
+    pub(super) fn broken(&mut self, error: Error) -> Error {
+        self.fault = Some(error);
+        // Nothing is left to take without a look.
+        self.peer = self.taken;
+        error
+    }
+
+    #[inline]
+    pub(super) fn sound(&self) -> Result<(), Error> {
+        if self.fault.is_some() {
+            return Err(self.not_held(0));
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a buffer that comes back: nobody holds any of a broken ring's.
+    #[cold]
+    pub(super) fn not_held(&self, id: u16) -> Error {
+        self.fault.unwrap_or(Error::NotHeld {
+            ring: self.ring,
+            id,
+        })
+    }
+}

@@ -1,0 +1,259 @@
+//! One thread in both roles by turns: what a message costs without another core in the way.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use corewarden::shared_memory::Window;
+use rpmsg::{
+    Device, DeviceQueue, Driver, DriverQueue, Endpoint, Event, Link, Queue, Quirks, Session,
+    SharedMemory,
+};
+use serde_json::json;
+
+use crate::memory::{self, BUFFER, CAPACITY, Kind};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Bytes of payload.
+    #[arg(long, default_value_t = 16)]
+    size: usize,
+    /// Messages sent before they are received; 0: one at a time, through endpoints.
+    #[arg(long, default_value_t = 32)]
+    batch: u32,
+    /// Messages in all.
+    #[arg(long, default_value_t = 9600)]
+    messages: u32,
+    /// From the device to the driver.
+    #[arg(long)]
+    up: bool,
+    #[arg(long, value_enum, default_value = "normal")]
+    memory: Kind,
+}
+
+/// Moves the messages; callgrind does the counting.
+pub(crate) fn count(args: &Args) -> Result<()> {
+    let mut work = Work::new(args)?;
+    for _ in 0..args.messages / args.batch.max(1) {
+        work.round()?;
+    }
+    Ok(())
+}
+
+/// Prints the median over the batches, in nanoseconds per message, and the same for copying such payloads by memcpy.
+pub(crate) fn time(args: &Args) -> Result<()> {
+    let mut work = Work::new(args)?;
+    let per_round = args.batch.max(1);
+    let rounds = args.messages / per_round;
+    let (mut times, mut copies) = (Vec::new(), Vec::new());
+    let mut copy = Copy::new(args.size);
+    for _ in 0..rounds {
+        let begin = Instant::now();
+        work.round()?;
+        times.push(begin.elapsed().as_nanos() as f64 / f64::from(per_round));
+        let begin = Instant::now();
+        copy.round(per_round);
+        copies.push(begin.elapsed().as_nanos() as f64 / f64::from(per_round));
+    }
+    let report = json!({
+        "nanoseconds": median(&mut times),
+        "memcpy_nanoseconds": median(&mut copies),
+    });
+    println!("{report}");
+    Ok(())
+}
+
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Both ends of one link, and where in the stream of stamps they are.
+struct Work {
+    ends: Ends,
+    batch: u32,
+    sent: u64,
+    received: u64,
+    payload: Vec<u8>,
+    into: Vec<u8>,
+}
+
+enum Ends {
+    Up(Device<Window, CAPACITY>, Driver<Window, CAPACITY>),
+    Down(Driver<Window, CAPACITY>, Device<Window, CAPACITY>),
+    SingleUp(Box<Single<DeviceQueue<CAPACITY>, DriverQueue<CAPACITY>>>),
+    SingleDown(Box<Single<DriverQueue<CAPACITY>, DeviceQueue<CAPACITY>>>),
+}
+
+/// Sessions with an endpoint each, among others.
+struct Single<T, R> {
+    sender: Session<Window, T, ENDPOINTS>,
+    receiver: Session<Window, R, ENDPOINTS>,
+    from: Endpoint,
+    to: u32,
+}
+
+impl Work {
+    fn new(args: &Args) -> Result<Self> {
+        let (near, layout) = memory::window(args.memory)?;
+        let quirks = Quirks::default();
+        let driver = Driver::attach(near.clone(), layout, BUFFER, 1, quirks)?;
+        let device = Device::attach(near, layout, 1, quirks)?;
+        Ok(Self {
+            ends: match (args.batch, args.up) {
+                (0, true) => Ends::SingleUp(Box::new(Single::new(device, driver)?)),
+                (0, false) => Ends::SingleDown(Box::new(Single::new(driver, device)?)),
+                (_, true) => Ends::Up(device, driver),
+                (_, false) => Ends::Down(driver, device),
+            },
+            batch: args.batch,
+            sent: 0,
+            received: 0,
+            payload: vec![0x5a; args.size],
+            into: vec![0; args.size],
+        })
+    }
+
+    fn round(&mut self) -> Result<()> {
+        let Self {
+            ends,
+            batch,
+            sent,
+            received,
+            payload,
+            into,
+        } = self;
+        match ends {
+            Ends::Up(sender, receiver) => {
+                batch_sent(sender, *batch, sent, payload)?;
+                batch_received(receiver, *batch, received, into)
+            }
+            Ends::Down(sender, receiver) => {
+                batch_sent(sender, *batch, sent, payload)?;
+                batch_received(receiver, *batch, received, into)
+            }
+            Ends::SingleUp(pair) => pair.round(sent, payload, into),
+            Ends::SingleDown(pair) => pair.round(sent, payload, into),
+        }
+    }
+}
+
+impl<T: Queue, R: Queue> Single<T, R> {
+    fn new(sender: Link<Window, T>, receiver: Link<Window, R>) -> Result<Self> {
+        let (mut sender, mut receiver) = (Session::new(sender), Session::new(receiver));
+        let from = sender.open(None)?;
+        for _ in 1..ENDPOINTS / 2 {
+            receiver.open(None)?;
+        }
+        let to = receiver.open(None)?.address();
+        Ok(Self {
+            sender,
+            receiver,
+            from,
+            to,
+        })
+    }
+
+    fn round(&mut self, sent: &mut u64, payload: &mut [u8], into: &mut [u8]) -> Result<()> {
+        stamp(payload, *sent);
+        self.sender.send(&self.from, self.to, payload)?;
+        let _ = black_box(self.sender.flush());
+        let found = self.receiver.poll(into)?;
+        let Some(Event::Message { copied, .. }) = found else {
+            anyhow::bail!("message {sent} did not arrive");
+        };
+        ensure!(stamped(&into[..copied], *sent), "message {sent} differs");
+        let _ = black_box(self.receiver.flush());
+        *sent += 1;
+        Ok(())
+    }
+}
+
+pub(crate) fn batch_sent<M: SharedMemory, Q: Queue>(
+    link: &mut Link<M, Q>,
+    batch: u32,
+    sent: &mut u64,
+    payload: &mut [u8],
+) -> Result<()> {
+    for _ in 0..batch {
+        stamp(payload, *sent);
+        link.send(SOURCE, DESTINATION, payload)?;
+        *sent += 1;
+    }
+    let _ = black_box(link.flush());
+    Ok(())
+}
+
+fn batch_received<M: SharedMemory, Q: Queue>(
+    link: &mut Link<M, Q>,
+    batch: u32,
+    received: &mut u64,
+    into: &mut [u8],
+) -> Result<()> {
+    let mut number = *received;
+    let mut wrong = 0;
+    let limit = usize::try_from(batch)?;
+    let count = link.receive_all(limit, into, |_, payload| {
+        wrong += u64::from(!stamped(payload, number));
+        number += 1;
+    })?;
+    ensure!(count == limit, "{count} of {limit} messages arrived");
+    ensure!(wrong == 0, "{wrong} messages differ");
+    *received = number;
+    let _ = black_box(link.flush());
+    Ok(())
+}
+
+/// Numbers a payload at its first and at its last word.
+pub(crate) fn stamp(payload: &mut [u8], number: u64) {
+    if let Some(first) = payload.first_chunk_mut() {
+        *first = number.to_le_bytes();
+    }
+    if let Some(last) = payload.last_chunk_mut() {
+        *last = (!number).to_le_bytes();
+    }
+}
+
+/// Whether a payload has that number.
+pub(crate) fn stamped(payload: &[u8], number: u64) -> bool {
+    payload.first_chunk() == Some(&number.to_le_bytes())
+        && payload.last_chunk() == Some(&(!number).to_le_bytes())
+}
+
+/// The physical limit: payloads copied into a pool like the buffers' and out again.
+pub(crate) struct Copy {
+    pool: Vec<u8>,
+    from: Vec<u8>,
+    into: Vec<u8>,
+    at: usize,
+}
+
+impl Copy {
+    pub(crate) fn new(size: usize) -> Self {
+        Self {
+            pool: vec![0; 256 * 512],
+            from: vec![1; size],
+            into: vec![2; size],
+            at: 0,
+        }
+    }
+
+    pub(crate) fn round(&mut self, batch: u32) {
+        let start = self.at;
+        for _ in 0..batch {
+            self.pool[self.at + 16..][..self.from.len()].copy_from_slice(black_box(&self.from));
+            self.at = (self.at + 512) % self.pool.len();
+        }
+        let mut at = start;
+        for _ in 0..batch {
+            self.into
+                .copy_from_slice(black_box(&self.pool[at + 16..][..self.from.len()]));
+            black_box(&mut self.into);
+            at = (at + 512) % self.pool.len();
+        }
+    }
+}
+
+const SOURCE: u32 = 1024;
+const DESTINATION: u32 = 1025;
+const ENDPOINTS: usize = 8;
