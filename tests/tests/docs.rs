@@ -74,6 +74,40 @@ fn the_signing_commands_of_the_readme_sign_a_firmware() {
     assert!(bundle.ends_with(b"CWFW"), "a bundle's last bytes");
 }
 
+#[test]
+fn the_commands_of_the_signers_guide_run_in_their_order() {
+    let workspace = tests::images::workspace();
+    let guide = fs::read_to_string(workspace.join("docs/corewarden-sign.md")).expect("the guide");
+    let blocks: Vec<_> = guide
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|behind| behind.split("```").next())
+        .collect();
+    assert!(blocks.len() > 5, "the blocks were found");
+    let folder = tempfile::tempdir().expect("a folder");
+    let elf = firmware_signing::sample::Elf::qemu_virt().build();
+    fs::write(folder.path().join("motor.elf"), elf).expect("a file");
+    let platform = workspace.join("ta/platforms/qemu-virt.toml");
+    fs::copy(platform, folder.path().join("board.toml")).expect("a file");
+    fs::create_dir(folder.path().join("bin")).expect("a folder");
+    let program = trycmd::cargo::cargo_bin("corewarden-sign");
+    symlink(program, folder.path().join("bin/corewarden-sign")).expect("a link");
+    let path = format!("{}/bin:/usr/bin:/bin", folder.path().display());
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &blocks.concat()])
+        .current_dir(folder.path())
+        .env_clear()
+        .env("PATH", path)
+        .output()
+        .expect("bash starts");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 fn documents() -> Vec<String> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut documents: Vec<_> = [
