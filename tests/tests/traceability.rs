@@ -117,13 +117,15 @@ fn end_to_end() -> Vec<(String, PathBuf)> {
     tests
 }
 
-/// The names of the figures.
+/// The names of the figures, and of the trials of packages.
 fn figures() -> Vec<(String, PathBuf)> {
     let mut figures = Vec::new();
     for file in [
         "tools/bench/src/lib.rs",
         "tools/bench/src/rpmsg.rs",
+        "tools/bench/src/sign.rs",
         "tools/xtask/src/bench.rs",
+        "tools/xtask/src/dist/trial.rs",
     ] {
         let file = workspace().join(file);
         let text = read(&file);

@@ -7,6 +7,8 @@
 mod rpmsg;
 mod stolen;
 
+pub mod sign;
+
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};

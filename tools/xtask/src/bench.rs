@@ -1,10 +1,13 @@
 //! `cargo xtask bench`: figures, printed beside what they are compared to.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, path::Path, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::{cargo, say};
+use crate::{
+    dist,
+    run::{cargo, say},
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -24,6 +27,8 @@ enum What {
     Echo,
     /// The rings alone, on this machine: instructions, nanoseconds, two cores.
     Rpmsg,
+    /// Signing, beside OpenSSL and other signing tools.
+    Sign,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -32,12 +37,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         print!("{}", bench::table(&bench::rpmsg()?));
         return Ok(());
     }
+    if let Some(What::Sign) = args.what {
+        let signer = dist::release_signer()?;
+        let stolen = bench::Stolen::begin();
+        print(&sign(&signer)?, &stolen);
+        return Ok(());
+    }
     let figures = bench::Bench::boot(&say)?;
     let stolen = bench::Stolen::begin();
     let rows = match args.what {
         Some(What::Load) => figures.load()?,
         Some(What::Echo) => figures.echo()?,
         Some(What::Rpmsg) => bench::rpmsg()?,
+        Some(What::Sign) => sign(&dist::release_signer()?)?,
         None => all(&figures)?,
     };
     print(&rows, &stolen);
@@ -62,8 +74,18 @@ fn print(rows: &[bench::Row], stolen: &bench::Stolen) {
 
 fn all(figures: &bench::Bench) -> Result<Vec<bench::Row>> {
     let mut rows = figures.all()?;
+    rows.extend(sign(&dist::release_signer()?)?);
     rows.push(demo()?);
     Ok(rows)
+}
+
+/// Signing with the program as it is shipped, beside OP-TEE's own.
+fn sign(signer: &Path) -> Result<Vec<bench::Row>> {
+    let cache = testbed::Cache::open()?;
+    let assets = testbed::fetch::obtain(&cache, &testbed::Lock::committed()?, &say)?;
+    let rproc = assets.dev_kit.join("scripts/sign_rproc_fw.py");
+    let rproc = Some(rproc).filter(|path| path.is_file());
+    bench::sign::figures(signer, rproc.as_deref())
 }
 
 /// The whole story, as a user sees it; what it needs has been built by now.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tests::images::workspace;
 
 use crate::{
-    bench, e2e,
+    bench, dist, e2e,
     run::{cargo, execute, execute_and_read, say, step},
     traceability,
 };
@@ -55,6 +55,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     step("clippy for what runs in the test bed", foreign_clippy)?;
     step("end-to-end tests in QEMU", || {
         ran.extend(e2e::run_all(2)?);
+        Ok(())
+    })?;
+    step("packages", || {
+        ran.extend(dist::run_all()?);
         Ok(())
     })?;
     step("figures", || {

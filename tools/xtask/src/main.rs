@@ -1,4 +1,4 @@
-//! The project's commands: demo, check, e2e, ta, testbed, bench, lock.
+//! The project's commands: demo, check, e2e, ta, testbed, bench, lock, dist.
 //!
 //! Each command is one module; this file only says what there is. What a command needs beyond Rust, it fetches or
 //! installs itself through `testbed`.
@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod demo;
+mod dist;
 mod e2e;
 mod interactive;
 mod lock;
@@ -42,6 +43,8 @@ enum Command {
     Bench(bench::Args),
     /// The lock file of the test bed's downloads.
     Lock(lock::Args),
+    /// What a release is made of: a tar.gz and packages for Debian.
+    Dist(dist::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Testbed(args) => interactive::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Lock(args) => lock::run(&args),
+        Command::Dist(args) => dist::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

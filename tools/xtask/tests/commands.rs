@@ -81,7 +81,9 @@ fn wrong_usage_is_refused_and_help_names_every_command() {
     assert!(!output.status.success() && errors.contains("lock --update"));
     let output = xtask(&["--help"], cache, &[]);
     let text = String::from_utf8(output.stdout).unwrap();
-    for command in ["demo", "check", "e2e", "ta", "testbed", "bench", "lock"] {
+    for command in [
+        "demo", "check", "e2e", "ta", "testbed", "bench", "lock", "dist",
+    ] {
         let named = text
             .lines()
             .any(|line| line.split_whitespace().next() == Some(command));
