@@ -12,7 +12,7 @@ use tests::images::workspace;
 fn python_verifies_a_bundle_and_reads_the_same_in_it() {
     let folder = TempDir::new().expect("a folder");
     let (bundle, root) = signed();
-    let answers = judge(folder.path(), &root, &[bundle.clone()]);
+    let answers = judge(folder.path(), &root, std::slice::from_ref(&bundle));
     let [answer] = &answers[..] else {
         panic!("one answer: {answers:?}")
     };
