@@ -29,6 +29,14 @@ pub struct Link<M, R, T = R> {
 /// A buffer to write a message into.
 ///
 /// Holding one tells you that its bytes lie in the window and that nobody else uses them, as far as the peer keeps its word.
+/// Who gives it back has it no more:
+///
+/// ```compile_fail
+/// fn twice<M: rpmsg::SharedMemory, Q: rpmsg::Queue>(link: &mut rpmsg::Link<M, Q>, buffer: rpmsg::TxBuffer) {
+///     let _ = link.commit(buffer, 1024, 1025, 0);
+///     let _ = link.abandon(buffer);
+/// }
+/// ```
 #[must_use = "a dropped buffer is lost until the link is attached anew: commit or abandon it"]
 #[derive(Debug, PartialEq, Eq)]
 pub struct TxBuffer {
@@ -38,7 +46,15 @@ pub struct TxBuffer {
 
 /// A message received, still in its buffer.
 ///
-/// Holding one tells you that its payload lies inside the window; the peer may still change the payload's bytes.
+/// Holding one tells you that its payload lies inside the window; the peer may still change the payload's bytes. Who gives
+/// it back has it no more:
+///
+/// ```compile_fail
+/// fn after<M: rpmsg::SharedMemory, Q: rpmsg::Queue>(link: &mut rpmsg::Link<M, Q>, buffer: rpmsg::RxBuffer) {
+///     let _ = link.release(buffer);
+///     let _ = link.read(&buffer, 0, &mut [0; 4]);
+/// }
+/// ```
 #[must_use = "a dropped buffer is lost until the link is attached anew: release it"]
 #[derive(Debug, PartialEq, Eq)]
 pub struct RxBuffer {

@@ -250,3 +250,36 @@ fn a_buffer_size_that_cannot_be_is_refused() {
     let huge = Driver::<_, 16>::attach(memory.driver(), layout(), !3, 1, Quirks::default());
     assert!(matches!(huge.err(), Some(Error::BuffersDoNotFit { .. })));
 }
+
+#[test]
+fn a_batch_is_sent_and_taken_by_one_call_each_and_kicks_once() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    let payloads: Vec<[u8; 4]> = (0..u32::from(COUNT) + 3).map(u32::to_le_bytes).collect();
+    let sent = driver.send_all(7, 8, payloads.iter().map(|bytes| &bytes[..]));
+    // As many as there are buffers; the rest is the caller's.
+    assert_eq!(sent, Ok(usize::from(COUNT)));
+    assert!(driver.flush().wants(Ring::ToDevice));
+    let mut room = [0; 4];
+    let mut taken = Vec::new();
+    let count = device.receive_all(5, &mut room, |header, payload| {
+        assert_eq!((header.source, header.destination), (7, 8));
+        taken.push(<[u8; 4]>::try_from(payload).unwrap());
+    });
+    assert_eq!(count, Ok(5));
+    let count = device.receive_all(100, &mut room, |_, payload| {
+        taken.push(payload.try_into().unwrap());
+    });
+    assert_eq!(count, Ok(usize::from(COUNT) - 5));
+    assert_eq!(taken, payloads[..usize::from(COUNT)]);
+    assert_eq!(memory.peek_u16(TO_DEVICE.used_index()), 0);
+    let _ = device.flush();
+    assert_eq!(memory.peek_u16(TO_DEVICE.used_index()), COUNT);
+    assert_eq!(
+        driver
+            .send_all(7, 8, [&[0; 49][..]])
+            .map_err(|error| error.breaks_link()),
+        Err(false)
+    );
+}
