@@ -746,7 +746,7 @@ fn help_documents_the_exit_codes_and_completions_come_for_every_shell() {
     let desk = Desk::new();
     let (out, _) = desk.expect(0, &["--help"]);
     for code in 0..=8 {
-        assert_eq!(out.contains(&format!("\n  {code}  ")), code != 1, "{code}");
+        assert!(out.contains(&format!("\n  {code}  ")), "{code}");
     }
     assert!(!out.contains('\u{1b}'), "colour without a terminal");
     for shell in ["bash", "zsh", "fish"] {
