@@ -23,6 +23,7 @@ impl Error {
             | Self::RequestName
             | Self::RequestNameTwice
             | Self::RootMissing
+            | Self::SecondKeyMissing
             | Self::UriMalformed
             | Self::VerbUnknown => 2,
 
@@ -246,6 +247,7 @@ impl Error {
                 "place .resource_table there in the linker script: MEMORY { SHARED : ORIGIN = <that address>, LENGTH = 4K }"
             }
             Self::RootMissing => "give it with --root",
+            Self::SecondKeyMissing => "name it with --second-key",
             Self::SegmentInSharedWindow { .. } => {
                 "move it to a private region in the linker script; vrings and buffers need no section"
             }

@@ -532,6 +532,9 @@ pub enum Error {
     /// No root was given, and none that the platform file names was found.
     #[error("no root certificate to judge the result by")]
     RootMissing,
+    /// Certificates for slot 1, and nobody to sign it.
+    #[error("certificates of a second signer are given, but no second key")]
+    SecondKeyMissing,
     /// A segment is loaded into memory that Linux can write.
     #[error(
         "segment {segment} ({from:#x}..{to:#x}) lies in the shared window, which Linux can write"

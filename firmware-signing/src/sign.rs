@@ -36,9 +36,20 @@ pub struct Options<'a> {
     pub keep_all: bool,
     /// When the certificates have to be valid; `None` leaves dates alone.
     pub at: Option<Date>,
-    /// Root certificates as DER: what was made is judged as a device that pins them for slot 0 would judge it. Without any, only the
-    /// signature is.
-    pub roots: &'a [&'a [u8]],
+    /// Root certificates as DER, each with its slot: what was made is judged as a device that pins them would judge it. Without any, only
+    /// the signatures are.
+    pub roots: &'a [(u8, &'a [u8])],
+}
+
+/// Who signs one slot.
+#[derive(Clone, Copy)]
+pub struct Slot<'a> {
+    /// The slot's number.
+    pub number: u8,
+    /// Who signs.
+    pub signer: &'a dyn Signer,
+    /// The certificates of the signer and its product CA, in any order.
+    pub certificates: &'a [Certificate],
 }
 
 /// A bundle in its two parts, so that the large one need not be copied.
@@ -177,30 +188,41 @@ impl<'a> Unsigned<'a> {
 /// ELF part and trailer.
 type Parts<'a> = (Cow<'a, [u8]>, Vec<u8>);
 
-/// Signs `elf`: the whole bundle.
+/// Signs `elf` in slot 0: the whole bundle.
 pub fn sign(
     elf: &[u8],
     options: &Options<'_>,
     signer: &dyn Signer,
     certificates: &[Certificate],
 ) -> Result<Vec<u8>, Error> {
-    sign_in_parts(elf, options, signer, certificates).map(Signed::into_bytes)
+    let slot = Slot {
+        number: 0,
+        signer,
+        certificates,
+    };
+    sign_in_parts(elf, options, &[slot]).map(Signed::into_bytes)
 }
 
-/// Signs `elf`: its part and what is appended.
+/// Signs `elf` in these slots, which ascend: its part and what is appended.
 pub fn sign_in_parts<'a>(
     elf: &'a [u8],
     options: &Options<'_>,
-    signer: &dyn Signer,
-    certificates: &[Certificate],
+    slots: &[Slot<'_>],
 ) -> Result<Signed<'a>, Error> {
-    let slot = SlotChain::new(0, signer.public_key(), certificates);
+    let chains = slots
+        .iter()
+        .map(|slot| SlotChain::new(slot.number, slot.signer.public_key(), slot.certificates))
+        .collect::<Result<Vec<_>, _>>();
     // What is wrong with the image is said before what is wrong with the key.
     refuse_signed(elf)?;
     Image::parse(elf)?;
-    let unsigned = draft(elf, options, vec![slot?])?;
-    let signature = signer.sign(&unsigned.message())?;
-    let signed = unsigned.finish(&[signature])?;
+    let unsigned = draft(elf, options, chains?)?;
+    let message = unsigned.message();
+    let signatures = slots
+        .iter()
+        .map(|slot| slot.signer.sign(&message))
+        .collect::<Result<Vec<_>, _>>()?;
+    let signed = unsigned.finish(&signatures)?;
     for_each_device(options, |trust, device| {
         verify::admit_parts(&signed.elf, &signed.trailer, trust, device)
     })?;
@@ -311,7 +333,7 @@ pub(crate) fn for_each_device(
     if options.roots.is_empty() {
         return Ok(());
     }
-    let trust = Trust::new(options.roots)?;
+    let trust = Trust::for_slots(options.roots)?;
     cores(options)?.into_iter().try_for_each(|core| {
         let device = Device {
             platform: options.platform,

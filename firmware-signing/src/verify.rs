@@ -18,9 +18,15 @@ pub struct Trust(Checker);
 impl Trust {
     /// Trusts these root certificates, in DER, for slot 0.
     pub fn new(roots: &[&[u8]]) -> Result<Self, Error> {
+        let roots: Vec<_> = roots.iter().map(|der| (0, *der)).collect();
+        Self::for_slots(&roots)
+    }
+
+    /// Trusts these root certificates, in DER, each for its slot.
+    pub fn for_slots(roots: &[(u8, &[u8])]) -> Result<Self, Error> {
         let roots = roots
             .iter()
-            .map(|der| Root::parse(0, der))
+            .map(|(slot, der)| Root::parse(*slot, der))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self(Checker::new(roots)?))
     }
@@ -33,7 +39,7 @@ pub struct Authentic<'a> {
     pub verified: Verified<'a, Signer>,
     /// What was signed.
     pub manifest: Manifest<'a>,
-    /// The signer's certificate and the ones above it, as in the bundle.
+    /// Each signer's certificate and the ones above it, as in the bundle.
     pub chain: Vec<Certificate>,
 }
 
@@ -143,11 +149,10 @@ pub fn check_integrity(bundle: &[u8]) -> Result<(), Error> {
     check_digests(&[bundle], &trailer.unverified_manifest()?)
 }
 
-/// The certificates of a bundle's first slot.
+/// The certificates of a bundle, slot by slot, in each the signer's first.
 pub fn certificates(trailer: &Trailer<'_>) -> Result<Vec<Certificate>, Error> {
-    let slots = trailer.slots();
-    slots
-        .take(1)
+    trailer
+        .slots()
         .flat_map(|slot| slot.chain())
         .map(Certificate::from_der)
         .collect()

@@ -8,6 +8,7 @@ use firmware_bundle::{File, Trailer, write::Draft};
 use firmware_signing::key::{Algorithm, PrivateKey, Signer, read_public};
 use firmware_signing::pki::Certificate;
 use firmware_signing::sample::{Chain, Elf};
+use firmware_signing::sign::{Slot, sign_in_parts};
 use firmware_signing::{Error, Options, sign};
 use platform::Platform;
 use tempfile::TempDir;
@@ -277,11 +278,42 @@ fn openssl_verifies_fresh_chains_and_the_signatures_of_bundles() {
             sbom: None,
             keep_all: false,
             at: None,
-            roots: &[chain.root.0.der()],
+            roots: &[(0, chain.root.0.der())],
         };
         let bundle = sign(&elf, &options, &chain.leaf.1, &chain.certificates()).expect("signed");
         judge_slots(&bundle, &[(algorithms[2], &chain)]);
     }
+}
+
+#[test]
+fn openssl_verifies_both_signatures_of_a_bundle_and_their_chains() {
+    let (p384, ed25519) = (Algorithm::EcdsaP384, Algorithm::Ed25519);
+    let platform: platform::File =
+        toml::from_str(include_str!("../../ta/platforms/qemu-virt-two-slots.toml")).expect("TOML");
+    let platform = Platform::try_from(platform).expect("a platform");
+    let class = platform.device_class().bytes();
+    let chain = |algorithms| Chain::development_of(algorithms, &[0], &[class], 9).expect("a chain");
+    let (one, two) = (chain([p384; 3]), chain([p384, ed25519, ed25519]));
+    let certificates = [one.certificates(), two.certificates()];
+    let slots = [(0, &one), (1, &two)].map(|(number, chain)| Slot {
+        number,
+        signer: &chain.leaf.1,
+        certificates: &certificates[usize::from(number)],
+    });
+    let options = Options {
+        platform: &platform,
+        cores: &[0],
+        security_version: 1,
+        display_version: "",
+        build_id: None,
+        sbom: None,
+        keep_all: false,
+        at: None,
+        roots: &[(0, one.root.0.der()), (1, two.root.0.der())],
+    };
+    let elf = Elf::qemu_virt().build();
+    let signed = sign_in_parts(&elf, &options, &slots).expect("signed");
+    judge_slots(&signed.into_bytes(), &[(p384, &one), (ed25519, &two)]);
 }
 
 /// Has OpenSSL verify the chain and the signature of every slot, put together from the file.

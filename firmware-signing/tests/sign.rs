@@ -21,7 +21,7 @@ fn qemu_virt() -> Platform {
     Platform::try_from(file).expect("the platform file keeps its rules")
 }
 
-fn options<'a>(platform: &'a Platform, roots: &'a [&'a [u8]]) -> Options<'a> {
+fn options<'a>(platform: &'a Platform, roots: &'a [(u8, &'a [u8])]) -> Options<'a> {
     Options {
         platform,
         cores: &[0],
@@ -42,7 +42,7 @@ fn chain() -> Chain {
 #[test]
 fn a_signed_image_is_admitted() {
     let (platform, chain) = (qemu_virt(), chain());
-    let roots = [chain.root.0.der()];
+    let roots = [(0, chain.root.0.der())];
     let elf = Elf::qemu_virt().build();
     let bundle = sign(
         &elf,
@@ -53,7 +53,7 @@ fn a_signed_image_is_admitted() {
     let bundle = bundle.expect("it is signed");
     assert_eq!(bundle[..elf.len()], elf);
 
-    let trust = Trust::new(&roots).expect("a root");
+    let trust = Trust::for_slots(&roots).expect("a root");
     let authentic = authenticate(&bundle, &trust).expect("it is authentic");
     assert_eq!(authentic.manifest.security_version(), 7);
     assert_eq!(authentic.manifest.display_version(), "1.2.3");
@@ -94,7 +94,7 @@ fn all_four_machines_are_signed() {
             entry: 0x2100_0010,
             ..Elf::qemu_virt()
         };
-        let roots = [chain.root.0.der()];
+        let roots = [(0, chain.root.0.der())];
         let signed = sign(
             &elf.build(),
             &options(&platform, &roots),
@@ -113,7 +113,7 @@ fn without_a_fixed_boot_address_the_vector_table_is_where_code_begins() {
     let platform = Platform::try_from(file).expect("a platform");
     let chain = chain();
     let elf = Elf::cortex_m(0x2100_8000, 0x2120_0000, 64, 0x2100_4000).build();
-    let roots = [chain.root.0.der()];
+    let roots = [(0, chain.root.0.der())];
     let bundle = sign(
         &elf,
         &options(&platform, &roots),
@@ -178,7 +178,7 @@ fn what_a_device_would_refuse_is_not_signed() {
     let (platform, chain) = (qemu_virt(), chain());
     let elf = Elf::qemu_virt().build();
     let foreign = self::chain();
-    let roots = [chain.root.0.der()];
+    let roots = [(0, chain.root.0.der())];
     let attempt = |options: &Options<'_>, by: &Chain| {
         sign(&elf, options, &by.leaf.1, &by.certificates()).map(drop)
     };
@@ -232,7 +232,7 @@ fn what_a_device_would_refuse_is_not_signed() {
 fn a_signer_for_another_core_is_refused() {
     let platform = qemu_virt();
     let chain = Chain::development(&[3], &[CLASS], 10).expect("a chain");
-    let roots = [chain.root.0.der()];
+    let roots = [(0, chain.root.0.der())];
     let refused = sign(
         &Elf::qemu_virt().build(),
         &options(&platform, &roots),
@@ -323,7 +323,7 @@ impl Signer for Tampered<'_> {
 fn a_signature_is_believed_only_when_it_holds() {
     let (platform, chain) = (qemu_virt(), chain());
     let elf = Elf::qemu_virt().build();
-    let roots = [chain.root.0.der()];
+    let roots = [(0, chain.root.0.der())];
     let attempt = |tamper| {
         let signer = Tampered(&chain.leaf.1, tamper);
         sign(
@@ -407,7 +407,7 @@ fn the_resource_table_goes_from_the_segments_into_the_manifest() {
     let elf = Elf::qemu_virt()
         .with_resource_table(0x2120_0000, table.clone())
         .build();
-    let roots = [chain.root.0.der()];
+    let roots = [(0, chain.root.0.der())];
     let bundle = sign(
         &elf,
         &options(&platform, &roots),

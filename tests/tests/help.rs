@@ -6,8 +6,10 @@ use std::{
     process::Command,
 };
 
-use firmware_signing::key::PrivateKey;
-use firmware_signing::sample::{Elf, sign_rproc_fw};
+use firmware_signing::{
+    key::{Algorithm, PrivateKey},
+    sample::{Chain, Elf, sign_rproc_fw},
+};
 use tempfile::TempDir;
 
 #[test]
@@ -182,11 +184,15 @@ fn lay_out(desk: &Path, example: &str) {
         ("keys/dev-signer.key.pem", "signer.key"),
         ("keys/dev-signer.key.pem", "signer.pub"),
         ("ta/platforms/qemu-virt.toml", "board.toml"),
+        ("ta/platforms/qemu-virt-two-slots.toml", "two-slots.toml"),
     ] {
         copy(workspace().join(file), name);
     }
     for name in ["motor.elf", "pump.elf"] {
         fs::write(desk.join(name), Elf::qemu_virt().build()).expect("an ELF");
+    }
+    if example.contains("second") {
+        second_signer(desk);
     }
     let sign = "sign motor.elf --platform board.toml --core m4 --security-version 3 --root root.pem \
                 --key signer.key --cert signer.pem --cert product-ca.pem";
@@ -238,6 +244,24 @@ fn lay_out_requests(desk: &Path) {
         let done = openssl.current_dir(desk).status().expect("openssl runs");
         assert!(done.success(), "{signature}");
     }
+}
+
+/// Somebody else, with a root of their own.
+fn second_signer(desk: &Path) {
+    let platform = tests::images::platform(&desk.join("two-slots.toml")).expect("a platform");
+    let class = platform.device_class().bytes();
+    let chain = Chain::development_of([Algorithm::Ed25519; 3], &[0], &[class], 9);
+    let chain = chain.expect("a chain");
+    let (leaf, key) = &chain.leaf;
+    for (name, certificate) in [
+        ("second-root.pem", &chain.root.0),
+        ("second-ca.pem", &chain.product_ca.0),
+        ("second.pem", leaf),
+    ] {
+        fs::write(desk.join(name), certificate.to_pem().expect("text")).expect("written");
+    }
+    let key = key.to_pem(None).expect("text");
+    fs::write(desk.join("second.key"), key.as_bytes()).expect("written");
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> String {

@@ -83,7 +83,7 @@ fn signed() -> (Vec<u8>, Vec<u8>) {
         sbom: None,
         keep_all: false,
         at: None,
-        roots: &[&root],
+        roots: &[(0, &root)],
     };
     let elf = Elf::qemu_virt().build();
     let bundle = sign(&elf, &options, &chain.leaf.1, &chain.certificates()).expect("signed");

@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::inputs::{MAX_INPUT, MAX_TEXT, name, only};
+use super::inputs::{MAX_INPUT, MAX_TEXT, name, trust};
 use super::options::KeyAccess;
 use super::report::{Report, Schema};
 use crate::files::{self, Kind as FileKind, Staged};
 use crate::key::{Key, Reference, Signer};
-use crate::pki::Certificate;
 use crate::request::{self, Image, Prepared, Request};
 use crate::sign::{Signed, SlotChain};
-use crate::verify::{self, Trust};
+use crate::verify;
 use crate::{Error, Failure};
 
 #[derive(Debug, Args)]
@@ -40,6 +39,15 @@ pub(super) struct Attach {
         value_delimiter = ':'
     )]
     roots: Vec<PathBuf>,
+    /// Root certificate to judge second signatures by (repeat for more)
+    #[arg(
+        long = "second-root",
+        value_name = "CERTIFICATE",
+        env = "COREWARDEN_SECOND_ROOT",
+        hide_env_values = true,
+        value_delimiter = ':'
+    )]
+    second_roots: Vec<PathBuf>,
     /// Folder for the bundles, made if it is not there; where it is left out, the request's
     #[arg(long, value_name = "FOLDER")]
     out_dir: Option<PathBuf>,
@@ -58,15 +66,7 @@ pub(super) fn run(arguments: &Attach) -> Result<Report, Failure> {
     for one in &work {
         files::check_output(&one.out, kind, &[&one.prepared])?;
     }
-    let mut roots = Vec::new();
-    for path in &arguments.roots {
-        roots.push(only(path)?);
-    }
-    let roots: Vec<&[u8]> = roots.iter().map(Certificate::der).collect();
-    let trust = match arguments.roots.first() {
-        Some(path) => Some(Trust::new(&roots).map_err(Failure::at(path))?),
-        None => None,
-    };
+    let trust = trust([&arguments.roots, &arguments.second_roots])?;
     let key = match &arguments.key {
         Some(name) => Some(open(name, &arguments.access, &work)?),
         None => None,

@@ -13,7 +13,7 @@ use super::report::{Report, Schema, list};
 use crate::elf::Image;
 use crate::files::{self, Kind as FileKind};
 use crate::key::{Reference, Signer, key_id};
-use crate::sign::sign_in_parts;
+use crate::sign::{Slot, sign_in_parts};
 use crate::sign_rproc_fw::{PublicKey, SignedFirmware};
 use crate::{Failure, hex};
 
@@ -63,7 +63,12 @@ pub(super) fn run(arguments: &Convert) -> Result<Report, Failure> {
     let roots = plan.roots();
     let options = plan.options(&arguments.content, &roots);
     let key = reference.open(&arguments.access, &plan.given)?;
-    let signed = sign_in_parts(elf, &options, &key, key.certificates()).map_err(&failed)?;
+    let slot = Slot {
+        number: 0,
+        signer: &key,
+        certificates: key.certificates(),
+    };
+    let signed = sign_in_parts(elf, &options, &[slot]).map_err(&failed)?;
     files::write(&arguments.out, kind, &[&signed.elf, &signed.trailer])?;
     Ok(Report::of(Answer {
         bundle: name(&arguments.out),

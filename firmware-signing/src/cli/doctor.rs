@@ -305,7 +305,11 @@ fn pinned(
     platform: Option<&(Platform, &Path)>,
 ) -> Vec<Certificate> {
     let found = match platform {
-        Some((platform, path)) => roots(&arguments.roots, platform, path),
+        // It is the first key that is tried here, so the second slot's roots say nothing of it.
+        Some((platform, path)) => roots([&arguments.roots, &[]], platform, path).map(|roots| {
+            let first = roots.into_iter().filter(|(slot, _)| *slot == 0);
+            first.map(|(_, root)| root).collect()
+        }),
         None => arguments
             .roots
             .iter()

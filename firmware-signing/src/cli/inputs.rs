@@ -8,6 +8,7 @@ use platform::Platform;
 use super::options::{Chain, Content};
 use crate::pki::{Certificate, Date};
 use crate::sign::unknown;
+use crate::verify::Trust;
 use crate::{Error, Failure, Options, files};
 
 pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {
@@ -19,8 +20,10 @@ pub(super) struct Plan {
     pub(super) platform: Platform,
     pub(super) cores: Vec<u32>,
     pub(super) given: Vec<Certificate>,
+    pub(super) second_given: Vec<Certificate>,
     pub(super) sbom: Option<[u8; 48]>,
-    pub(super) pinned: Vec<Certificate>,
+    /// Each with its slot.
+    pub(super) pinned: Vec<(u8, Certificate)>,
     build_id: Option<Vec<u8>>,
     at: Date,
 }
@@ -36,15 +39,12 @@ impl Plan {
         }
         cores.sort_unstable();
         cores.dedup();
-        let mut certificates = Vec::new();
-        for path in &chain.certificates {
-            certificates.extend(self::certificates(path)?);
-        }
         Ok(Self {
-            pinned: roots(&chain.roots, &platform, path)?,
+            pinned: roots([&chain.roots, &chain.second_roots], &platform, path)?,
             platform,
             cores,
-            given: certificates,
+            given: all_certificates(&chain.certificates)?,
+            second_given: all_certificates(&chain.second_certificates)?,
             sbom: content.sbom.as_deref().map(sbom).transpose()?,
             build_id: content.build_id.as_deref().map(unhex).transpose()?,
             at: chain.at.map_or_else(Date::now, Ok)?,
@@ -52,14 +52,15 @@ impl Plan {
     }
 
     /// The roots, for [`Plan::options`].
-    pub(super) fn roots(&self) -> Vec<&[u8]> {
-        self.pinned.iter().map(Certificate::der).collect()
+    pub(super) fn roots(&self) -> Vec<(u8, &[u8])> {
+        let pinned = self.pinned.iter();
+        pinned.map(|(slot, root)| (*slot, root.der())).collect()
     }
 
     pub(super) fn options<'a>(
         &'a self,
         content: &'a Content,
-        roots: &'a [&'a [u8]],
+        roots: &'a [(u8, &'a [u8])],
     ) -> Options<'a> {
         Options {
             platform: &self.platform,
@@ -73,6 +74,14 @@ impl Plan {
             roots,
         }
     }
+}
+
+fn all_certificates(paths: &[PathBuf]) -> Result<Vec<Certificate>, Failure> {
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(certificates(path)?);
+    }
+    Ok(all)
 }
 
 /// SHA-384 of a software bill of materials.
@@ -133,18 +142,25 @@ pub(super) fn find_core<'a>(
         .ok_or(unknown(platform))
 }
 
-/// The roots that were given, or those that the platform file names: beside it, or in a folder above it.
+/// The roots of each slot: those that were given for it, or else those that the platform file names, beside it or in a folder above it.
 pub(super) fn roots(
-    given: &[PathBuf],
+    given: [&[PathBuf]; 2],
     platform: &Platform,
     platform_path: &Path,
-) -> Result<Vec<Certificate>, Failure> {
-    if !given.is_empty() {
-        return given.iter().map(|path| only(path)).collect();
+) -> Result<Vec<(u8, Certificate)>, Failure> {
+    let mut roots = Vec::new();
+    for (slot, given) in (0..).zip(given) {
+        for path in given {
+            roots.push((slot, only(path)?));
+        }
     }
     let absolute = std::path::absolute(platform_path).map_err(Failure::io(platform_path))?;
-    let mut roots = Vec::new();
-    for root in platform.roots() {
+    let given = |slot: u8| {
+        given
+            .get(usize::from(slot))
+            .is_some_and(|given| !given.is_empty())
+    };
+    for root in platform.roots().iter().filter(|root| !given(root.slot())) {
         let found = absolute
             .ancestors()
             .skip(1)
@@ -154,9 +170,30 @@ pub(super) fn roots(
             return Err(Failure::at(platform_path)(Error::RootMissing)
                 .with_detail(format!("{} is not there", root.file())));
         };
-        roots.push(only(&path)?);
+        roots.push((root.slot(), only(&path)?));
     }
     Ok(roots)
+}
+
+/// Trust in the roots that were given for each slot; `None` where there are none.
+pub(super) fn trust(given: [&[PathBuf]; 2]) -> Result<Option<Trust>, Failure> {
+    let mut roots = Vec::new();
+    for (slot, given) in (0..).zip(given) {
+        for path in given {
+            let root = only(path)?;
+            // Each on its own, so that the file at fault is named.
+            Trust::for_slots(&[(slot, root.der())]).map_err(Failure::at(path))?;
+            roots.push((slot, root));
+        }
+    }
+    let roots: Vec<(u8, &[u8])> = roots
+        .iter()
+        .map(|(slot, root)| (*slot, root.der()))
+        .collect();
+    match roots.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(Trust::for_slots(&roots)?)),
+    }
 }
 
 pub(super) fn name(path: &Path) -> String {

@@ -17,6 +17,7 @@ mod pki;
 mod prepare;
 mod report;
 mod resign;
+mod second;
 mod sign;
 mod strip;
 mod verify;

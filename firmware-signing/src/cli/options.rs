@@ -61,7 +61,10 @@ pub(super) struct Content {
     pub(super) keep_all: bool,
 }
 
-/// Who vouches for the signer, and when.
+/// Under which the options of slot 1 stand.
+pub(super) const SECOND: &str = "Second signature";
+
+/// Who vouches for the signers, and when.
 #[derive(Debug, Args)]
 pub(super) struct Chain {
     /// Certificates of the signer and its product CA, in any order (repeat for more files); where they are left out, those beside the key
@@ -83,6 +86,26 @@ pub(super) struct Chain {
         value_delimiter = ':'
     )]
     pub(super) roots: Vec<PathBuf>,
+    /// Certificates of the second signer and its product CA (repeat for more files); found like those of the first where they are left out
+    #[arg(
+        long = "second-cert",
+        value_name = "CERTIFICATE",
+        env = "COREWARDEN_SECOND_CERT",
+        hide_env_values = true,
+        value_delimiter = ':',
+        help_heading = SECOND
+    )]
+    pub(super) second_certificates: Vec<PathBuf>,
+    /// Root certificate to judge the second signature by; where it is left out, the one the platform file names for slot 1
+    #[arg(
+        long = "second-root",
+        value_name = "CERTIFICATE",
+        env = "COREWARDEN_SECOND_ROOT",
+        hide_env_values = true,
+        value_delimiter = ':',
+        help_heading = SECOND
+    )]
+    pub(super) second_roots: Vec<PathBuf>,
     /// Judge the certificates' dates at this moment instead of now
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(super) at: Option<Date>,

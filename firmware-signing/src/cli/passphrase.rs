@@ -79,7 +79,7 @@ fn of(source: &Passphrase) -> Result<Option<Zeroizing<String>>, Failure> {
 }
 
 /// The secret from the one place that was named, if one was.
-fn given(
+pub(super) fn given(
     env: Option<&str>,
     file: Option<&Path>,
     fd: Option<u32>,
@@ -98,7 +98,7 @@ fn given(
     }
 }
 
-fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let bytes = files::read_secret(path, 4096)?;
     let text =
         core::str::from_utf8(&bytes).map_err(|_| Failure::at(path)(Error::PassphraseUnusable))?;
@@ -106,7 +106,7 @@ fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(line.to_owned()))
 }
 
-fn ask(prompt: &str, needed: Error) -> Result<Zeroizing<String>, Error> {
+pub(super) fn ask(prompt: &str, needed: Error) -> Result<Zeroizing<String>, Error> {
     if !std::io::stdin().is_terminal() {
         return Err(needed);
     }

@@ -48,7 +48,11 @@ pub(super) fn run(arguments: &Prepare) -> Result<Report, Failure> {
         files::check_output(&message, kind, &inputs)?;
     }
     let plan = Plan::read(&arguments.content, &arguments.chain)?;
-    let slot = SlotChain::new(0, &signer_among(&plan.given)?, &plan.given)?;
+    let mut slots = vec![SlotChain::new(0, &signer_among(&plan.given)?, &plan.given)?];
+    if !plan.second_given.is_empty() {
+        let second = &plan.second_given;
+        slots.push(SlotChain::new(1, &signer_among(second)?, second)?);
+    }
     let roots = plan.roots();
     let options = plan.options(&arguments.content, &roots);
 
@@ -58,7 +62,7 @@ pub(super) fn run(arguments: &Prepare) -> Result<Report, Failure> {
     for (path, name) in elves.iter().zip(&names) {
         let elf = files::read(path, MAX_INPUT)?;
         let failed = Failure::at(path);
-        let wrapped = wrapped(&elf, &options, &slot).map_err(&failed)?;
+        let wrapped = wrapped(&elf, &options, &slots).map_err(&failed)?;
         let bytes = wrapped.parts().concat();
         let prepared = Prepared::read(&bytes).map_err(&failed)?;
         let image = Image::of(name, &prepared).map_err(&failed)?;
@@ -80,9 +84,9 @@ pub(super) fn run(arguments: &Prepare) -> Result<Report, Failure> {
 fn wrapped<'a>(
     elf: &'a [u8],
     options: &Options<'_>,
-    slot: &SlotChain,
+    slots: &[SlotChain],
 ) -> Result<Wrapped<'a>, Error> {
-    let wrapped = Wrapped::new(draft(elf, options, vec![slot.clone()])?)?;
+    let wrapped = Wrapped::new(draft(elf, options, slots.to_vec())?)?;
     // What a device would refuse is found before anybody walks to the token.
     wrapped.judge(options)?;
     Ok(wrapped)

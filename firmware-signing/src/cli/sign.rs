@@ -11,11 +11,13 @@ use serde::Serialize;
 use super::inputs::{MAX_INPUT, Plan, name};
 use super::options::{Chain, Content, KeyAccess, date};
 use super::report::{Report, Schema, list};
+use super::second::Second;
 use crate::files::{self, Kind as FileKind, Staged};
-use crate::key::{Reference, Signer, key_id};
+use crate::key::{Reference, Secrets, Signer, key_id};
 use crate::pki::{self, Certificate, Date};
 use crate::provenance::{self, Facts};
-use crate::{Error, Failure, Options, hex, release, sign as signing};
+use crate::sign::{self as signing, Slot};
+use crate::{Error, Failure, Options, hex, release};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,6 +51,8 @@ pub(super) struct Sign {
     force: bool,
     #[command(flatten)]
     access: KeyAccess,
+    #[command(flatten)]
+    second: Second,
 }
 
 pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
@@ -61,7 +65,10 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
         force: arguments.force,
     };
     let reference = Reference::parse(&arguments.key)?;
-    let inputs: Vec<_> = [&**elf_path].into_iter().chain(reference.file()).collect();
+    let second = arguments.second.reference()?;
+    let keys = [Some(&reference), second.as_ref()];
+    let key_files = keys.into_iter().flatten().filter_map(Reference::file);
+    let inputs: Vec<_> = [&**elf_path].into_iter().chain(key_files).collect();
     files::check_output(&out, kind, &inputs)?;
     if let Some(path) = &arguments.provenance {
         files::check_output(path, kind, &inputs)?;
@@ -71,18 +78,40 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
     }
 
     let plan = Plan::read(&arguments.content, &arguments.chain)?;
+    if second.is_none() && !plan.second_given.is_empty() {
+        return Err(Error::SecondKeyMissing.into());
+    }
     let roots = plan.roots();
     let options = plan.options(&arguments.content, &roots);
     let key = reference.open(&arguments.access, &plan.given)?;
     let chain = pki::order_chain(key.public_key(), key.certificates())?;
+    let limit = Secrets::time_limit(&arguments.access);
+    let second = second
+        .map(|reference| arguments.second.open(reference, &plan.second_given, limit))
+        .transpose()?;
     if arguments.release {
+        let pinned: Vec<Certificate> = plan.pinned.iter().map(|(_, root)| root.clone()).collect();
         let place = reference.to_string();
-        release::check(&key, &chain, &plan.pinned).map_err(Failure::at(Path::new(&place)))?;
+        release::check(&key, &chain, &pinned).map_err(Failure::at(Path::new(&place)))?;
+        if let Some(second) = &second {
+            let place = second.place();
+            release::check(&second.key, &second.chain, &pinned)
+                .map_err(Failure::at(Path::new(&place)))?;
+        }
     }
 
     let elf = files::read(elf_path, MAX_INPUT)?;
-    let signed =
-        signing::sign_in_parts(&elf, &options, &key, &chain).map_err(Failure::at(elf_path))?;
+    let mut slots = vec![Slot {
+        number: 0,
+        signer: &key,
+        certificates: &chain,
+    }];
+    slots.extend(second.as_ref().map(|second| Slot {
+        number: 1,
+        signer: &second.key,
+        certificates: &second.chain,
+    }));
+    let signed = signing::sign_in_parts(&elf, &options, &slots).map_err(Failure::at(elf_path))?;
     match &arguments.provenance {
         None => files::write(&out, kind, &[&signed.elf, &signed.trailer])?,
         Some(path) => {
@@ -98,6 +127,12 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
         digest: hex(&signed.digest),
         key_id: hex(&key_id(key.public_key())),
         signer: chain.first().map(Certificate::subject).unwrap_or_default(),
+        second_key_id: second
+            .as_ref()
+            .map(|second| hex(&key_id(second.key.public_key()))),
+        second_signer: second
+            .as_ref()
+            .and_then(|second| second.chain.first().map(Certificate::subject)),
         platform: plan.platform.name().to_owned(),
         cores: plan.cores.clone(),
         security_version: options.security_version,
@@ -153,6 +188,10 @@ struct Signed {
     digest: String,
     key_id: String,
     signer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_signer: Option<String>,
     platform: String,
     cores: Vec<u32>,
     security_version: u32,
@@ -177,6 +216,9 @@ impl Display for Signed {
         )?;
         writeln!(f, "digest: {}", self.digest)?;
         writeln!(f, "signer: {} (key {})", self.signer, self.key_id)?;
+        if let (Some(signer), Some(key_id)) = (&self.second_signer, &self.second_key_id) {
+            writeln!(f, "second: {signer} (key {key_id})")?;
+        }
         writeln!(
             f,
             "size:   {} bytes, {} of them manifest, certificates and signature; {} bytes of the ELF left out",
@@ -195,4 +237,7 @@ Examples:
       --key signer.key --cert signer.pem --cert product-ca.pem --root root.pem
   corewarden-sign sign motor.elf --platform board.toml --core m4 --security-version 3 \\
       --key signer.key --cert signer.pem:product-ca.pem --root root.pem \\
-      --display-version 1.4.0-rc2 --out motor-1.4.0.cwfw";
+      --display-version 1.4.0-rc2 --out motor-1.4.0.cwfw
+  corewarden-sign sign motor.elf --platform two-slots.toml --core m4 --security-version 3 \\
+      --key signer.key --cert signer.pem:product-ca.pem --root root.pem \\
+      --second-key second.key --second-cert second.pem:second-ca.pem --second-root second-root.pem";

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::inputs::{MAX_INPUT, find_core, name, only, platform_file};
+use super::inputs::{MAX_INPUT, find_core, name, platform_file, trust};
 use super::options::date;
 use super::report::{Report, Schema};
-use crate::pki::{Certificate, Date};
-use crate::verify::{self as judge, Device, Trust};
+use crate::pki::{Certificate, Date, Kind};
+use crate::verify::{self as judge, Device};
 use crate::{Error, Failure, files, hex};
 
 #[derive(Debug, Args)]
@@ -27,6 +27,15 @@ pub(super) struct Verify {
         value_delimiter = ':'
     )]
     roots: Vec<PathBuf>,
+    /// A root certificate to trust for the second signature (repeat for more)
+    #[arg(
+        long = "second-root",
+        value_name = "CERTIFICATE",
+        env = "COREWARDEN_SECOND_ROOT",
+        hide_env_values = true,
+        value_delimiter = ':'
+    )]
+    second_roots: Vec<PathBuf>,
     /// The platform file (TOML) of the machine to judge for
     #[arg(long, value_name = "FILE", requires = "core")]
     platform: Option<PathBuf>,
@@ -51,16 +60,10 @@ pub(super) fn run(arguments: &Verify) -> Result<Report, Failure> {
     let path = &arguments.file;
     let failed = Failure::at(path);
     let bytes = files::read(path, MAX_INPUT)?;
-    if arguments.roots.is_empty() {
+    let Some(trust) = trust([&arguments.roots, &arguments.second_roots])? else {
         judge::check_integrity(&bytes).map_err(&failed)?;
         return Err(failed(Error::NoTrustAnchor));
-    }
-    let mut roots = Vec::new();
-    for root in &arguments.roots {
-        roots.push(only(root)?);
-    }
-    let roots: Vec<&[u8]> = roots.iter().map(Certificate::der).collect();
-    let trust = Trust::new(&roots).map_err(Failure::at(&arguments.roots[0]))?;
+    };
     let device = arguments.platform.as_deref().zip(arguments.core.as_deref());
     let mut place = None;
     if let Some((file, core)) = device {
@@ -77,12 +80,19 @@ pub(super) fn run(arguments: &Verify) -> Result<Report, Failure> {
     let authentic = judge::authenticate(&bytes, &trust).map_err(&failed)?;
     let at = arguments.at.map_or_else(Date::now, Ok)?;
     authentic.check_dates(at).map_err(&failed)?;
-    let signer = authentic
+    // A bundle's second signer comes behind the certificates of the first.
+    let mut leaves = authentic
+        .chain
+        .iter()
+        .filter(|one| one.kind() == Kind::Leaf);
+    let mut signers = authentic.verified.signers().map(|(_, signer)| signer);
+    let signer = signers.next().ok_or(Error::CertificateMissing)?;
+    let leaf = leaves.next().map(Certificate::subject);
+    let second = signers.next().zip(leaves.next());
+    let ceilings = authentic
         .verified
         .signers()
-        .next()
-        .map(|(_, signer)| signer);
-    let signer = signer.ok_or(Error::CertificateMissing)?;
+        .map(|(_, signer)| signer.scope.ceiling());
     Ok(Report::of(Verification {
         file: name(path),
         judged: match place {
@@ -93,12 +103,10 @@ pub(super) fn run(arguments: &Verify) -> Result<Report, Failure> {
         platform: place.map(|(platform, _)| platform),
         digest: hex(authentic.verified.digest()),
         key_id: hex(&signer.key_id),
-        signer: authentic
-            .chain
-            .first()
-            .map(Certificate::subject)
-            .unwrap_or_default(),
-        ceiling: signer.scope.ceiling(),
+        signer: leaf.unwrap_or_default(),
+        second_key_id: second.map(|(signer, _)| hex(&signer.key_id)),
+        second_signer: second.map(|(_, leaf)| leaf.subject()),
+        ceiling: ceilings.min().unwrap_or_default(),
         security_version: authentic.manifest.security_version(),
         display_version: authentic.manifest.display_version().to_owned(),
         dates_at: at.to_string(),
@@ -115,6 +123,11 @@ struct Verification {
     digest: String,
     key_id: String,
     signer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_signer: Option<String>,
+    /// The lower one, where there are two signers.
     ceiling: u32,
     security_version: u32,
     display_version: String,
@@ -135,6 +148,9 @@ impl Display for Verification {
         }
         writeln!(f, "digest:  {}", self.digest)?;
         writeln!(f, "signer:  {} (key {})", self.signer, self.key_id)?;
+        if let (Some(signer), Some(key_id)) = (&self.second_signer, &self.second_key_id) {
+            writeln!(f, "second:  {signer} (key {key_id})")?;
+        }
         writeln!(
             f,
             "version: {} {:?}, the signer may sign up to {}",
