@@ -158,6 +158,18 @@ impl VringLayout {
             .wrapping_add(u32::from(index & self.mask).wrapping_mul(2))
     }
 
+    /// Where the driver says at which used index it wants to be kicked: behind the available ring.
+    pub(crate) fn used_event(&self) -> u32 {
+        let len = u32::from(self.count()).wrapping_mul(2);
+        self.available_entries.wrapping_add(len)
+    }
+
+    /// Where the device says at which available index it wants to be kicked: behind the used ring.
+    pub(crate) fn available_event(&self) -> u32 {
+        let len = u32::from(self.count()).wrapping_mul(8);
+        self.used_entries.wrapping_add(len)
+    }
+
     #[inline]
     pub(crate) fn used_entry(&self, index: u16) -> u32 {
         self.used_entries
@@ -175,6 +187,7 @@ pub struct LinkLayout {
     to_device: VringLayout,
     pub(crate) buffers: u32,
     pub(crate) buffers_end: u32,
+    pub(crate) event_index: bool,
 }
 
 impl LinkLayout {
@@ -221,7 +234,18 @@ impl LinkLayout {
             to_device,
             buffers: at,
             buffers_end,
+            event_index: false,
         })
+    }
+
+    /// The same for a driver and a device that both accepted [`raw::FEATURE_EVENT_INDEX`]: kicks are asked for by an index,
+    /// so that a batch under way is kicked for once however often it is flushed (VirtIO 1.3, 2.7.10).
+    #[must_use]
+    pub const fn with_event_index(self) -> Self {
+        Self {
+            event_index: true,
+            ..self
+        }
     }
 
     pub(crate) const fn ring(&self, ring: Ring) -> VringLayout {

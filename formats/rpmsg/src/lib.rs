@@ -91,7 +91,7 @@ pub use link::{Device, Driver, Link, RxBuffer, TxBuffer};
 pub use memory::{Coherence, SharedMemory};
 pub use name_service::{Announcement, Change, ServiceName, Services};
 pub use raw::{
-    ANY_ADDRESS, DEVICE_LINE, DRIVER_LINE, DYNAMIC_ADDRESSES, FEATURE_NAME_SERVICE, HEADER_SIZE,
-    Header, NAME_SERVICE_ADDRESS, VIRTIO_ID_RPMSG,
+    ANY_ADDRESS, DEVICE_LINE, DRIVER_LINE, DYNAMIC_ADDRESSES, FEATURE_EVENT_INDEX,
+    FEATURE_NAME_SERVICE, HEADER_SIZE, Header, NAME_SERVICE_ADDRESS, VIRTIO_ID_RPMSG,
 };
 pub use ring::{DeviceQueue, DriverQueue, Kick, Queue, Quirks};

@@ -67,9 +67,14 @@ impl<const N: usize> DeviceQueue<N> {
         for holder in holders.iter_mut().take(usize::from(count)) {
             *holder = Holder::Driver;
         }
+        let mut side = Side::new(ring, link, quirks, &start);
+        if link.event_index {
+            // Whoever was here before asked for another index.
+            side.ask(memory);
+        }
         let refused = raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT;
         Ok(Self {
-            side: Side::new(ring, layout, quirks, &start),
+            side,
             flags: match ring {
                 Ring::ToDriver => (refused | raw::DESCRIPTOR_WRITE, raw::DESCRIPTOR_WRITE),
                 // The write flag says nothing here: rpmsg-lite sets it on this ring too.

@@ -84,7 +84,7 @@ impl<const N: usize> DriverQueue<N> {
             published: 0,
         };
         Ok(Self {
-            side: Side::new(ring, layout, quirks, &start),
+            side: Side::new(ring, link, quirks, &start),
             buffers,
             size,
             owners: [STOCK; N],

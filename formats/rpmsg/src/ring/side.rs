@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use super::Quirks;
 use crate::error::Error;
-use crate::layout::{Ring, VringLayout};
+use crate::layout::{LinkLayout, Ring, VringLayout};
 use crate::memory::SharedMemory;
 use crate::raw;
 
@@ -21,6 +21,10 @@ pub(super) struct Side {
     ours: u32,
     /// And the one that the peer writes.
     theirs: u32,
+    /// Where either side says at which index it wants to be kicked, if that was agreed on.
+    events: Option<Events>,
+    /// Whether we want to be kicked.
+    wanted: bool,
     /// The peer's index up to which we have taken.
     pub(super) taken: u16,
     /// The peer's index when last read.
@@ -34,6 +38,12 @@ pub(super) struct Side {
     fault: Option<Error>,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Events {
+    ours: u32,
+    theirs: u32,
+}
+
 /// Where a side begins.
 pub(super) struct Start {
     pub(super) ours: u32,
@@ -44,8 +54,17 @@ pub(super) struct Start {
 }
 
 impl Side {
-    pub(super) fn new(ring: Ring, layout: VringLayout, quirks: Quirks, start: &Start) -> Self {
+    pub(super) fn new(ring: Ring, link: &LinkLayout, quirks: Quirks, start: &Start) -> Self {
+        let layout = link.ring(ring);
+        // Each stands behind the half ring that its owner writes.
+        let ours_is_available = start.ours == layout.available();
+        let (ours, theirs) = match ours_is_available {
+            true => (layout.used_event(), layout.available_event()),
+            false => (layout.available_event(), layout.used_event()),
+        };
         Self {
+            events: link.event_index.then_some(Events { ours, theirs }),
+            wanted: true,
             ring,
             kick_always: quirks.kick_always,
             layout,
@@ -91,14 +110,39 @@ impl Side {
             return Ok(true);
         }
         self.sound()?;
+        let mut index = self.index(memory)?;
+        if index == self.taken && self.events.is_some() && self.wanted {
+            // The peer kicks once for what we asked; for the next one we ask again, and look again (L14).
+            self.ask(memory);
+            index = self.index(memory)?;
+        }
+        self.peer = index;
+        Ok(self.has_more())
+    }
+
+    /// The peer's index as it stands now.
+    #[inline]
+    fn index<M: SharedMemory>(&mut self, memory: &M) -> Result<u16, Error> {
         let at = self.theirs.wrapping_add(raw::RING_INDEX);
         memory.invalidate(at, 2);
         let index = memory.load_u16(at, Ordering::Acquire);
         if index.wrapping_sub(self.taken) > self.limit.wrapping_sub(self.taken) {
             return Err(self.misplaced(index));
         }
-        self.peer = index;
-        Ok(self.has_more())
+        Ok(index)
+    }
+
+    /// Tells the peer whether we want to be kicked: by the flag, or by the index at which.
+    pub(super) fn ask<M: SharedMemory>(&mut self, memory: &M) {
+        let flag = if self.wanted { 0 } else { raw::RING_NO_KICK };
+        let (at, value) = match self.events {
+            // The index behind us is the last one that the peer will reach.
+            Some(events) => (events.ours, self.taken.wrapping_sub(flag)),
+            None => (self.ours.wrapping_add(raw::RING_FLAGS), flag),
+        };
+        memory.store_u16(at, value, Ordering::Relaxed);
+        memory.clean(at, 2);
+        memory.fence();
     }
 
     #[cold]
@@ -125,10 +169,20 @@ impl Side {
         memory.clean(index, 2);
         // VirtIO 1.3, 2.7.13.4.1: index first, then the flags, with a full fence between, or both sides may sleep.
         memory.fence();
-        let flags = self.theirs.wrapping_add(raw::RING_FLAGS);
-        memory.invalidate(flags, 2);
-        let no_kick = memory.load_u16(flags, Ordering::Relaxed) & raw::RING_NO_KICK != 0;
-        self.kick_always || !no_kick
+        let wanted = match self.events {
+            Some(events) => {
+                memory.invalidate(events.theirs, 2);
+                let event = memory.load_u16(events.theirs, Ordering::Relaxed);
+                // VirtIO 1.3, 2.7.10: whether this batch reached the index asked for.
+                self.published.wrapping_sub(event).wrapping_sub(1) < staged
+            }
+            None => {
+                let flags = self.theirs.wrapping_add(raw::RING_FLAGS);
+                memory.invalidate(flags, 2);
+                memory.load_u16(flags, Ordering::Relaxed) & raw::RING_NO_KICK == 0
+            }
+        };
+        self.kick_always || wanted
     }
 
     /// Asks the peer to kick us, or not to; whether there is something to take already.
@@ -138,11 +192,8 @@ impl Side {
         wanted: bool,
     ) -> Result<bool, Error> {
         self.sound()?;
-        let flags = self.ours.wrapping_add(raw::RING_FLAGS);
-        let value = if wanted { 0 } else { raw::RING_NO_KICK };
-        memory.store_u16(flags, value, Ordering::Relaxed);
-        memory.clean(flags, 2);
-        memory.fence();
+        self.wanted = wanted;
+        self.ask(memory);
         self.look(memory)
     }
 

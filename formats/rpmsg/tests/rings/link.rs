@@ -283,3 +283,38 @@ fn a_batch_is_sent_and_taken_by_one_call_each_and_kicks_once() {
         Err(false)
     );
 }
+
+#[test]
+fn with_event_indices_a_batch_is_kicked_for_once_and_the_next_one_when_it_is_waited_for() {
+    let memory = Memory::new();
+    let layout = layout().with_event_index();
+    let quirks = Quirks::default();
+    let mut driver = Driver::<_, 16>::attach(memory.driver(), layout, BUFFER, 1, quirks).unwrap();
+    let mut device = rpmsg::Device::<_, 16>::attach(memory.device(), layout, 1, quirks).unwrap();
+    // Once round all 16 bits, so that the indices wrap.
+    for _ in 0..0x4001 {
+        driver.send(1, 2, b"one").unwrap();
+        assert!(driver.flush().wants(Ring::ToDevice));
+        driver.send(1, 2, b"two").unwrap();
+        assert_eq!(driver.flush(), Kick::NONE, "the device is awake by now");
+        assert_eq!(next(&mut device).unwrap().unwrap(), b"one");
+        assert_eq!(next(&mut device).unwrap().unwrap(), b"two");
+        assert_eq!(device.receive(), Ok(None));
+        assert_eq!(
+            device.flush(),
+            Kick::NONE,
+            "the driver does not wait for buffers"
+        );
+        // The other way, with a side that wants none.
+        driver.wake_on_message(false).unwrap();
+        device.send(2, 1, b"x").unwrap();
+        assert_eq!(device.flush(), Kick::NONE);
+        assert_eq!(driver.wake_on_message(true), Ok(true));
+        assert!(next(&mut driver).unwrap().is_some());
+        assert_eq!(driver.wake_on_message(true), Ok(false));
+        device.send(2, 1, b"y").unwrap();
+        assert!(device.flush().wants(Ring::ToDriver));
+        assert!(next(&mut driver).unwrap().is_some());
+        let _ = driver.flush();
+    }
+}

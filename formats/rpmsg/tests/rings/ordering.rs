@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 
-use rpmsg::{Coherence, Device, Driver, Quirks, SharedMemory};
+use rpmsg::{Coherence, Device, Driver, LinkLayout, Quirks, SharedMemory};
 
 use crate::support::{BUFFER, SIZE, layout, next};
 
@@ -87,6 +87,7 @@ impl SharedMemory for Buffered<'_> {
 
 /// Whether a message is slept through if one side falls asleep while the other sends; each side's fences at will.
 fn slept_through(
+    layout: LinkLayout,
     sleeper_is_host: bool,
     sender_first: bool,
     sender_fences: bool,
@@ -94,8 +95,8 @@ fn slept_through(
 ) -> bool {
     let memory = RefCell::new(vec![0; SIZE as usize]);
     let (host, core) = (Buffered::new(&memory), Buffered::new(&memory));
-    let mut driver = Driver::<_, 8>::attach(&host, layout(), BUFFER, 1, Quirks::default()).unwrap();
-    let mut device = Device::<_, 8>::attach(&core, layout(), 1, Quirks::default()).unwrap();
+    let mut driver = Driver::<_, 8>::attach(&host, layout, BUFFER, 1, Quirks::default()).unwrap();
+    let mut device = Device::<_, 8>::attach(&core, layout, 1, Quirks::default()).unwrap();
     // Both are busy, and asked not to be kicked.
     driver.wake_on_message(false).unwrap();
     device.wake_on_message(false).unwrap();
@@ -135,19 +136,34 @@ fn slept_through(
     !kicked && !seen
 }
 
+/// With flags, and with event indices.
+fn layouts() -> [LinkLayout; 2] {
+    [layout(), layout().with_event_index()]
+}
+
 #[test]
 fn no_message_is_slept_through() {
-    for sleeper_is_host in [false, true] {
-        for sender_first in [false, true] {
-            assert!(!slept_through(sleeper_is_host, sender_first, true, true));
+    for layout in layouts() {
+        for sleeper_is_host in [false, true] {
+            for sender_first in [false, true] {
+                assert!(!slept_through(
+                    layout,
+                    sleeper_is_host,
+                    sender_first,
+                    true,
+                    true
+                ));
+            }
         }
     }
 }
 
 #[test]
 fn without_either_fence_a_message_would_be_slept_through() {
-    for sleeper_is_host in [false, true] {
-        assert!(slept_through(sleeper_is_host, true, false, true));
-        assert!(slept_through(sleeper_is_host, false, true, false));
+    for layout in layouts() {
+        for sleeper_is_host in [false, true] {
+            assert!(slept_through(layout, sleeper_is_host, true, false, true));
+            assert!(slept_through(layout, sleeper_is_host, false, true, false));
+        }
     }
 }
