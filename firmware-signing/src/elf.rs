@@ -93,9 +93,17 @@ pub struct ResourceTable {
 impl<'a> Image<'a> {
     /// Reads and judges `bytes`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        let surveyed = Surveyed::read(bytes)?;
+        match surveyed.faults.first() {
+            Some(fault) => Err(*fault),
+            None => Ok(surveyed.image),
+        }
+    }
+
+    fn read(bytes: &'a [u8], faults: &mut Vec<Error>) -> Result<Self, Error> {
         let (header, context, machine) = file_header(bytes)?;
         let program_headers = program_headers(bytes, &header, context)?;
-        let segments = segments(&program_headers, context)?;
+        let segments = segments(&program_headers, context, faults)?;
         let sections = sections(bytes, &header, context)?;
         let mut image = Self {
             bytes,
@@ -214,6 +222,24 @@ impl<'a> Image<'a> {
     }
 }
 
+/// An image with everything that is wrong about its segments, so that all of it can be told at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Surveyed<'a> {
+    /// What an [`Image`] promises of overlaps and access holds only where there is no fault.
+    pub(crate) image: Image<'a>,
+    /// Segments that overlap, in memory or in the file, or are both writable and executable.
+    pub(crate) faults: Vec<Error>,
+}
+
+impl<'a> Surveyed<'a> {
+    /// Reads `bytes`; what makes them unreadable is still an error.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Error> {
+        let mut faults = Vec::new();
+        let image = Image::read(bytes, &mut faults)?;
+        Ok(Self { image, faults })
+    }
+}
+
 /// Identifies the file before anything else is read from it.
 fn file_header(bytes: &[u8]) -> Result<(Header, Ctx, Machine), Error> {
     if bytes.is_empty() {
@@ -277,13 +303,17 @@ fn program_headers(
     Ok(headers)
 }
 
-fn segments(headers: &[ProgramHeader], context: Ctx) -> Result<Vec<Segment>, Error> {
+fn segments(
+    headers: &[ProgramHeader],
+    context: Ctx,
+    faults: &mut Vec<Error>,
+) -> Result<Vec<Segment>, Error> {
     let mut segments = Vec::new();
     for (index, header) in headers.iter().enumerate() {
         if header.p_type != PT_LOAD || header.p_memsz == 0 && header.p_filesz == 0 {
             continue;
         }
-        segments.push(segment(index, header, context)?);
+        segments.push(segment(index, header, context, faults)?);
     }
     if segments.is_empty() {
         return Err(Error::ElfNothingToLoad);
@@ -293,7 +323,7 @@ fn segments(headers: &[ProgramHeader], context: Ctx) -> Result<Vec<Segment>, Err
         if let [first, second] = pair
             && first.end() > second.address
         {
-            return Err(Error::ElfSegmentsOverlap {
+            faults.push(Error::ElfSegmentsOverlap {
                 first: first.header,
                 second: second.header,
                 from: second.address,
@@ -307,7 +337,7 @@ fn segments(headers: &[ProgramHeader], context: Ctx) -> Result<Vec<Segment>, Err
         if let [first, second] = pair
             && first.file.end > second.file.start
         {
-            return Err(Error::ElfSegmentsShareBytes {
+            faults.push(Error::ElfSegmentsShareBytes {
                 first: first.header,
                 second: second.header,
                 from: second.file.start as u64,
@@ -318,7 +348,12 @@ fn segments(headers: &[ProgramHeader], context: Ctx) -> Result<Vec<Segment>, Err
     Ok(segments)
 }
 
-fn segment(index: usize, header: &ProgramHeader, context: Ctx) -> Result<Segment, Error> {
+fn segment(
+    index: usize,
+    header: &ProgramHeader,
+    context: Ctx,
+    faults: &mut Vec<Error>,
+) -> Result<Segment, Error> {
     if header.p_filesz > header.p_memsz {
         return Err(Error::ElfSegmentFileLarger {
             segment: index,
@@ -344,7 +379,7 @@ fn segment(index: usize, header: &ProgramHeader, context: Ctx) -> Result<Segment
     }
     let (writable, executable) = (header.p_flags & PF_W != 0, header.p_flags & PF_X != 0);
     if writable && executable {
-        return Err(Error::ElfSegmentWritableExecutable {
+        faults.push(Error::ElfSegmentWritableExecutable {
             segment: index,
             address: header.p_paddr,
         });

@@ -11,6 +11,7 @@ mod failure;
 pub mod files;
 pub mod inspect;
 pub mod key;
+pub mod lint;
 pub mod pki;
 pub mod place;
 pub mod provenance;

@@ -25,14 +25,7 @@ pub struct Placed<'a> {
 pub fn place<'a>(image: &Image<'a>, core: &Core) -> Result<Placed<'a>, Error> {
     fits(image.machine(), core)?;
     let table = resource_table(image, core)?;
-    let own_segment = image.resource_table().and_then(|table| table.segment);
-    let loaded: Vec<&elf::Segment> = image
-        .segments()
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| Some(*index) != own_segment)
-        .map(|(_, segment)| segment)
-        .collect();
+    let loaded = loaded(image);
     if loaded.is_empty() {
         return Err(Error::ElfNothingToLoad);
     }
@@ -70,7 +63,16 @@ pub(crate) fn name_of(architecture: Architecture) -> &'static str {
     }
 }
 
-fn fits(machine: Machine, core: &Core) -> Result<(), Error> {
+/// The segments that become the core's own memory: all but the resource table's.
+pub(crate) fn loaded<'i>(image: &'i Image<'_>) -> Vec<&'i elf::Segment> {
+    let own_segment = image.resource_table().and_then(|table| table.segment);
+    let segments = image.segments().iter().enumerate();
+    let others = segments.filter(|(index, _)| Some(*index) != own_segment);
+    others.map(|(_, segment)| segment).collect()
+}
+
+/// Whether the image is for the core's processor.
+pub(crate) fn fits(machine: Machine, core: &Core) -> Result<(), Error> {
     let wanted = match core.architecture() {
         Architecture::Aarch64 => Machine::Aarch64,
         Architecture::ArmA | Architecture::ArmM | Architecture::ArmR => Machine::Arm,
@@ -144,7 +146,8 @@ fn resource_table<'a>(image: &Image<'a>, core: &Core) -> Result<Option<Table<'a>
     Ok(Some(table))
 }
 
-fn table_page(core: &Core) -> u64 {
+/// Where the resource table belongs.
+pub(crate) fn table_page(core: &Core) -> u64 {
     let window = core.shared();
     window.device().saturating_add(window.table().offset())
 }
@@ -193,7 +196,7 @@ fn vector_table(
 }
 
 /// Whether an instruction at `address` is among the signed bytes of an executable segment.
-fn executable_at(segments: &[&elf::Segment], address: u64) -> bool {
+pub(crate) fn executable_at(segments: &[&elf::Segment], address: u64) -> bool {
     segments.iter().any(|segment| {
         let offset = address.checked_sub(segment.address);
         segment.executable && offset.is_some_and(|at| at < segment.file.len() as u64)
