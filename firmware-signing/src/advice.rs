@@ -15,6 +15,8 @@ impl Error {
             | Self::CoreUnknown { .. }
             | Self::DateMalformed
             | Self::KeyNameEmpty
+            | Self::DevicePlatformMissing
+            | Self::DeviceRootMissing { .. }
             | Self::NameMalformed
             | Self::NoTrustAnchor
             | Self::NotHexadecimal
@@ -30,6 +32,9 @@ impl Error {
             Self::Bundle(_)
             | Self::CertificateMalformed
             | Self::CsrMalformed
+            | Self::DeviceField { .. }
+            | Self::DeviceMalformed { .. }
+            | Self::DeviceSchema { .. }
             | Self::ElfBigEndian
             | Self::ElfClass { .. }
             | Self::ElfHeader
@@ -160,6 +165,13 @@ impl Error {
             Self::CoreMissing => "name one with --core",
             Self::CoreUnknown { .. } => "see the [[core]] entries of the platform file",
             Self::DateMalformed => "write 2026-11-20, 2026-11-20T12:00:00Z or never",
+            Self::DeviceField { .. } | Self::DeviceMalformed { .. } | Self::DeviceSchema { .. } => {
+                "write it on the device: corewarden status --json > device.json"
+            }
+            Self::DevicePlatformMissing => {
+                "give the device's platform file with --platform, here or to `corewarden status`"
+            }
+            Self::DeviceRootMissing { .. } => "give it with --root",
             Self::ElfBigEndian | Self::ElfClass { .. } | Self::ElfMachine { .. } => {
                 "build for little-endian Arm, AArch64 or RISC-V"
             }

@@ -82,6 +82,38 @@ pub enum Error {
     /// A date is not written as `2026-11-20`, `2026-11-20T12:00:00Z` or `never`.
     #[error("not a date")]
     DateMalformed,
+    /// A field of a device's report has a value that none has.
+    #[error("the device's report is malformed: {field}")]
+    DeviceField {
+        /// Which field.
+        field: &'static str,
+    },
+    /// A device's report is not the JSON it should be.
+    #[error("not a device's report (line {line}, column {column})")]
+    DeviceMalformed {
+        /// Where reading stopped.
+        line: usize,
+        /// Where in that line.
+        column: usize,
+    },
+    /// A device's report does not say where its memory is.
+    #[error("the device's report holds no platform")]
+    DevicePlatformMissing,
+    /// The answer depends on a root whose certificate is not at hand.
+    #[error(
+        "the device trusts a root (key {}) whose certificate was not given",
+        crate::hex(key_id)
+    )]
+    DeviceRootMissing {
+        /// SHA-256 of the root's public key.
+        key_id: [u8; 32],
+    },
+    /// Another kind of report, or one of a later version.
+    #[error("not version {expected} of the schema corewarden.status", expected = crate::against::VERSION)]
+    DeviceSchema {
+        /// Its version.
+        version: u32,
+    },
     /// The bytes of a segment are not those that were signed.
     #[error("segment {segment}: the bytes at {offset:#x} are not those that were signed")]
     DigestOfChunk {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+pub mod against;
 pub mod cli;
 pub mod csr;
 pub mod diff;

@@ -30,6 +30,10 @@ impl Trust {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self(Checker::new(roots)?))
     }
+
+    pub(crate) fn checker(&self) -> &Checker {
+        &self.0
+    }
 }
 
 /// A bundle whose signatures hold and whose every byte is what was signed.

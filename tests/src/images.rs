@@ -17,10 +17,7 @@ use testbed::{
     machine::{Config, Machine},
 };
 
-use crate::{
-    board::Kind,
-    bundles::{self, Identity, Mutant, scope},
-};
+use crate::{board::Kind, bundles::Identity, mutants};
 
 /// Where the core sees its private memory on this machine.
 pub const PRIVATE: Range<u64> = 0x2100_0000..0x2120_0000;
@@ -266,6 +263,11 @@ impl Bundles {
         Ok(file.with_context(|| format!("no bundle {name}"))?)
     }
 
+    /// The names of all of them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
     fn make(builder: &Builder<'_>, workspace: &Path) -> Result<Self> {
         let keys = workspace.join("keys");
         let platform = platform(&workspace.join(PRODUCT))?;
@@ -303,82 +305,8 @@ impl Bundles {
             );
         }
 
-        add("empty.cwfw", Vec::new());
-        add("format-v1.cwfw", format_v1(&echo_elf));
-        let elf_size = bundles::trailer(&echo)?.footer().elf_size();
-        add("stripped.cwfw", echo[..usize::try_from(elf_size)?].to_vec());
-        add("echo.elf", echo_elf.clone());
-
-        let foreign = Identity::foreign(&scope(&platform, 1000)?)?;
-        add(
-            "foreign-root.cwfw",
-            sign_as(&echo_elf, &foreign, 7, "1.0.0")?,
-        );
-
-        let mutant = || Mutant::of(&echo);
-        let mut mutants: Vec<(&str, Mutant)> = vec![
-            (
-                "above-ceiling.cwfw",
-                mutant()?.set(12, &1001u32.to_le_bytes())?,
-            ),
-            ("other-core.cwfw", mutant()?.set(192, &2u32.to_le_bytes())?),
-            ("other-class.cwfw", mutant()?.set(16, &[0x11; 16])?),
-            (
-                "critical-extension.cwfw",
-                mutant()?.add_extension(0x7fff, true, &[0; 16])?,
-            ),
-            (
-                "plain-extension.cwfw",
-                mutant()?.add_extension(0x7fff, false, &[0; 16])?,
-            ),
-            (
-                "reserved-extension.cwfw",
-                mutant()?.add_extension(1, true, &[0; 16])?,
-            ),
-            (
-                "entry-in-window.cwfw",
-                mutant()?.set(bundles::ENTRY, &0x2121_0001u64.to_le_bytes())?,
-            ),
-        ];
-        let last = mutant()?.segments() - 1;
-        mutants.push((
-            "segment-outside.cwfw",
-            mutant()?.set_segment(last, bundles::ADDRESS, 0x2300_0000)?,
-        ));
-        mutants.push((
-            "segment-in-window.cwfw",
-            mutant()?.set_segment(last, bundles::ADDRESS, 0x2121_0000)?,
-        ));
-        let second = mutant()?.segment_field(1, bundles::ADDRESS)?;
-        mutants.push((
-            "overlap.cwfw",
-            mutant()?.set_segment(0, bundles::MEMORY_SIZE, second - PRIVATE.start + 1)?,
-        ));
-        mutants.push((
-            "table-elsewhere.cwfw",
-            mutant()?.set(48, &0x2120_8000u64.to_le_bytes())?,
-        ));
-        // In the table the device's entry comes first: its first vring's address and its type.
-        let table = bundles::table(&echo)?;
-        let entry = usize::try_from(u32::from_le_bytes(table[16..20].try_into()?))?;
-        mutants.push((
-            "vring-outside.cwfw",
-            mutant()?.set_table(entry + 28, &0x2130_0000u32.to_le_bytes())?,
-        ));
-        // The trace buffer, which is the second entry, becomes a vendor's.
-        let entry = usize::try_from(u32::from_le_bytes(table[20..24].try_into()?))?;
-        mutants.push((
-            "table-vendor.cwfw",
-            mutant()?.set_table(entry, &128u32.to_le_bytes())?,
-        ));
-        for (name, mutant) in mutants {
-            add(name, mutant.sign(&developer.key)?);
-        }
-        let mut wrong = echo.clone();
-        let signature = wrong.len() - firmware_bundle::FOOTER_SIZE - 64;
-        wrong[signature] ^= 1;
-        add("wrong-signature.cwfw", wrong);
-        add("echo.cwfw", echo);
+        files.extend(mutants::of(&echo_elf, &echo, &developer, &platform)?);
+        files.insert("echo.cwfw".to_owned(), echo);
         Ok(Self { files })
     }
 }
@@ -428,22 +356,6 @@ fn forget_old_runs(runs: &Path) -> Result<()> {
 fn firmware(builder: &Builder<'_>, name: &str, size: Option<u64>) -> Result<Vec<u8>> {
     let path = builder.firmware(size)?.join(name);
     fs::read(&path).with_context(|| path.display().to_string())
-}
-
-/// What sign_rproc_fw makes: its header, and the ELF behind it.
-fn format_v1(elf: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for word in [
-        0x3543_a468u32,
-        1,
-        0,
-        0,
-        u32::try_from(elf.len()).unwrap_or(0),
-    ] {
-        bytes.extend(word.to_le_bytes());
-    }
-    bytes.extend(elf);
-    bytes
 }
 
 const PRODUCT: &str = "ta/platforms/qemu-virt.toml";

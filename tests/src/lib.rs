@@ -6,5 +6,6 @@
 pub mod board;
 pub mod bundles;
 pub mod images;
+pub mod mutants;
 pub mod scenarios;
 pub mod suite;

@@ -61,6 +61,11 @@ pub const MAX_SIZE: u64 = 1 << 32;
 pub struct Platform(File);
 
 impl Platform {
+    /// The file it was made from.
+    pub fn file(&self) -> &File {
+        &self.0
+    }
+
     /// The platform's name.
     pub fn name(&self) -> &str {
         &self.0.name

@@ -65,6 +65,9 @@ pub const MAX_WHOLE_FILE: u32 = 0x80_0000;
 /// How many sessions the TA serves at a time (ta-api.md 2.4).
 pub const MAX_SESSIONS: u32 = 16;
 
+/// The lowest security version that a TA of this protocol takes: it keeps no floor of its own yet.
+pub const LOWEST_VERSION: u32 = 0;
+
 /// How many roots a device pins at most (ta-api.md 4.4).
 pub const MAX_ROOTS: usize = 16;
 

@@ -63,7 +63,9 @@ impl<'a> Job<'a> {
         let mut client = self.open(machine)?;
         let (version, state) = (client.version()?, client.state()?);
         let roots = client.trusted_roots()?;
-        let report = StatusReport::new(&state, version, &roots);
+        // What it says of the secure world needs no file; what programs predict from it does.
+        let platform = read_platform(&self.arguments.platform).ok();
+        let report = StatusReport::new(&state, version, &roots, platform.as_ref());
         Ok(Report::Status(Box::new(report)))
     }
 

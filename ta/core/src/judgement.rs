@@ -2,7 +2,7 @@
 
 use admission::{Admitted, Device};
 use firmware_bundle::{FOOTER_SIZE, File, Footer, MAX_TRAILER};
-use ta_protocol::{Digest, Status, Text};
+use ta_protocol::{Digest, LOWEST_VERSION, Status, Text};
 
 use crate::actors::{Actors, OutOfBounds, Source};
 use crate::load::{Scene, Tail};
@@ -121,5 +121,3 @@ fn size(length: u64) -> usize {
 
 /// What is read of a file's beginning, to name what it is.
 const HEAD: usize = 4;
-/// The lowest security version taken: this TA keeps no floor yet.
-const LOWEST_VERSION: u32 = 0;

@@ -3,6 +3,7 @@
 mod isolation;
 mod leftovers;
 mod policy;
+mod predictions;
 mod refusals;
 mod restart;
 mod sessions;
@@ -23,6 +24,7 @@ pub fn of(kind: Kind) -> Vec<&'static Test> {
         Kind::Product => &[
             story::TESTS,
             refusals::TESTS,
+            predictions::TESTS,
             sessions::TESTS,
             isolation::TESTS,
             wires::TESTS,

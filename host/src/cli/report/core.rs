@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Display};
 
+use platform::Platform;
 use serde::Serialize;
-use ta_protocol::{Root, StateReport};
+use ta_protocol::{LOWEST_VERSION, Root, StateReport};
 
 use super::{hex, printable};
 use crate::ta::{TrustedRoots, Version};
@@ -31,12 +32,21 @@ pub struct StatusReport {
     pub ta_version: String,
     /// What the TA can do.
     pub ta_capabilities: Vec<&'static str>,
+    /// The lowest security version that the core still takes.
+    pub floor: u32,
     /// Whom the device trusts.
     pub trusted: Trusted,
+    /// The platform file, where it is at hand: with it `corewarden-sign verify --against` predicts what this device answers.
+    pub platform: Option<platform::File>,
 }
 
 impl StatusReport {
-    pub(in crate::cli) fn new(state: &StateReport, version: Version, roots: &TrustedRoots) -> Self {
+    pub(in crate::cli) fn new(
+        state: &StateReport,
+        version: Version,
+        roots: &TrustedRoots,
+        platform: Option<&Platform>,
+    ) -> Self {
         let can = version.capabilities;
         let all = [
             (can.streaming(), "streaming-load"),
@@ -58,7 +68,9 @@ impl StatusReport {
                 .into_iter()
                 .filter_map(|(can, name)| can.then_some(name))
                 .collect(),
+            floor: LOWEST_VERSION,
             trusted: Trusted::new(roots),
+            platform: platform.map(|platform| platform.file().clone()),
         }
     }
 }
