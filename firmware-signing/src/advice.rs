@@ -17,6 +17,7 @@ impl Error {
             | Self::KeyNameEmpty
             | Self::DevicePlatformMissing
             | Self::DeviceRootMissing { .. }
+            | Self::DisplayVersion { .. }
             | Self::NameMalformed
             | Self::NoTrustAnchor
             | Self::NotHexadecimal
@@ -54,6 +55,8 @@ impl Error {
             | Self::ElfType { .. }
             | Self::InputEmpty
             | Self::InputTooLarge { .. }
+            | Self::NoDigest
+            | Self::NoMemoryMap
             | Self::NotElf
             | Self::LegacyLength { .. }
             | Self::LegacyNotSupported { .. }
@@ -143,7 +146,7 @@ impl Error {
             | Self::TokenRefused { .. }
             | Self::TokenUnusable => 6,
 
-            Self::File { .. } => 7,
+            Self::File { .. } | Self::Interrupted => 7,
 
             Self::AlreadySigned | Self::KeyExists | Self::OutputExists | Self::OutputIsInput => 8,
         }
@@ -190,7 +193,16 @@ impl Error {
             Self::EntryOutside { .. } => {
                 "name a function in .text with ENTRY(...) in the linker script"
             }
-            Self::File { .. } => return None,
+            Self::File { kind, .. } => match kind {
+                std::io::ErrorKind::NotFound => "check the name",
+                std::io::ErrorKind::PermissionDenied => "check who may use it",
+                std::io::ErrorKind::IsADirectory => "name a file in it",
+                std::io::ErrorKind::StorageFull
+                | std::io::ErrorKind::FileTooLarge
+                | std::io::ErrorKind::QuotaExceeded => "make room, or write somewhere else",
+                std::io::ErrorKind::ReadOnlyFilesystem => "write somewhere else",
+                _ => return None,
+            },
             Self::KeyAlgorithm => {
                 "make one with `keygen`, or openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256"
             }
@@ -211,6 +223,7 @@ impl Error {
                 "give its path: module-path=... in the URI, or the environment variable COREWARDEN_PKCS11_MODULE"
             }
             Self::NameMalformed => "write it as RFC 4514 has it: CN=...,O=...",
+            Self::NoDigest => "sign it first",
             Self::NoTrustAnchor => "give the root certificate with --root",
             Self::NotElf => "give the ELF that the linker wrote, not a .bin or .hex",
             Self::NothingAtBootAddress { .. } | Self::VectorTableMissing { .. } => {
@@ -291,9 +304,30 @@ impl Error {
             }
             Self::VerbUnknown => "`corewarden-sign --help` lists them",
             Self::Slot {
+                error: certificate_chain::Error::ChainLength { .. },
+                ..
+            } => "give the signer's certificate and its product CA's with --cert",
+            Self::Slot {
                 error: certificate_chain::Error::UnknownRoot,
                 ..
             } => "name the root that signed the product CA with --root",
+            Self::Bundle(_) | Self::DigestOfChunk { .. } | Self::DigestOfRest => {
+                "copy the bundle again, or sign the ELF anew"
+            }
+            Self::CertificateMalformed => "give X.509 certificates as PEM or DER",
+            Self::ElfHeader
+            | Self::ElfSectionName { .. }
+            | Self::ElfSectionNames { .. }
+            | Self::ElfSegmentFileLarger { .. }
+            | Self::ElfSegmentWraps { .. }
+            | Self::ElfTooManyProgramHeaders { .. }
+            | Self::ElfTwoResourceTables { .. } => "link it again, with another linker script",
+            Self::InputEmpty => "make it again",
+            Self::InputTooLarge { .. } => "check that this is the right file",
+            Self::KeyMalformed => "give a private key as PEM or DER, PKCS#8 or SEC1",
+            Self::KeyPassphraseWrong => "give the passphrase that it was encrypted with",
+            Self::Platform(_) | Self::PlatformMalformed => "mend the platform file",
+            Self::Refused(_) => "sign it for this device, or judge it for another",
             _ => return None,
         })
     }

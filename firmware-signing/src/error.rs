@@ -125,6 +125,14 @@ pub enum Error {
     /// A byte outside the segments is not what was signed.
     #[error("a byte that is not loaded (headers, symbols) is not what was signed")]
     DigestOfRest,
+    /// A display version that no manifest can hold.
+    #[error(
+        "{length} bytes of display version; it is at most 32 bytes of text without control characters"
+    )]
+    DisplayVersion {
+        /// As it was given.
+        length: usize,
+    },
     /// The ELF is for a big-endian processor.
     #[error("a big-endian ELF; only little-endian cores are supported")]
     ElfBigEndian,
@@ -293,6 +301,9 @@ pub enum Error {
     /// Only the public half of a key is needed, and the file with it is encrypted.
     #[error("the key is encrypted")]
     KeyEncrypted,
+    /// A signal came while a file was written.
+    #[error("interrupted: nothing was written")]
+    Interrupted,
     /// A private key would be overwritten.
     #[error("a file of this name exists, and keys are never overwritten")]
     KeyExists,
@@ -399,6 +410,12 @@ pub enum Error {
     /// A distinguished name is not written as RFC 4514 has it.
     #[error("not a distinguished name")]
     NameMalformed,
+    /// Only a bundle has a digest.
+    #[error("no firmware bundle, and so without a digest")]
+    NoDigest,
+    /// Only bundles and ELFs say what they put where.
+    #[error("no firmware bundle and no ELF, and so without a memory map")]
+    NoMemoryMap,
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers")]
     NoRandomness,

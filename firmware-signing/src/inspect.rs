@@ -15,8 +15,25 @@ pub enum Found<'a> {
     Bundle(Bundle<'a>),
     /// An ELF that nobody signed, or whose signature was stripped.
     Elf(Image<'a>),
+    /// Made by imgtool for the boot loader MCUboot.
+    Mcuboot(Mcuboot),
     /// Signed by OP-TEE's sign_rproc_fw, format v1.
     SignRprocFw(SignRprocFw),
+}
+
+/// The header of an MCUboot image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mcuboot {
+    /// Where the boot loader would copy it to.
+    pub load_address: u32,
+    /// Bytes of the header.
+    pub header_size: u16,
+    /// Bytes of the image.
+    pub image_size: u32,
+    /// The version in it: major, minor, revision, build.
+    pub version: (u8, u8, u16, u32),
+    /// Whether a list of type-length-values, which holds hashes and signatures, follows the image.
+    pub has_tlvs: bool,
 }
 
 /// A bundle as it describes itself.
@@ -55,6 +72,9 @@ pub fn inspect(bytes: &[u8]) -> Result<Found<'_>, Error> {
         Ok(footer) => bundle(bytes, &footer).map(Found::Bundle),
         Err(firmware_bundle::Error::BareElf { .. }) => Image::parse(bytes).map(Found::Elf),
         Err(firmware_bundle::Error::SignRprocFw) => sign_rproc_fw(bytes).map(Found::SignRprocFw),
+        Err(error @ firmware_bundle::Error::NoFooter { .. }) => {
+            mcuboot(bytes).map(Found::Mcuboot).ok_or(error.into())
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -92,3 +112,32 @@ fn sign_rproc_fw(bytes: &[u8]) -> Result<SignRprocFw, Error> {
         images_size: word(4)?,
     })
 }
+
+/// As MCUboot's image.h has it: 32 bytes, little-endian.
+fn mcuboot(bytes: &[u8]) -> Option<Mcuboot> {
+    let word = |at: usize| {
+        let field = bytes.get(at..)?.first_chunk()?;
+        Some(u32::from_le_bytes(*field))
+    };
+    let half = |at: usize| {
+        let field = bytes.get(at..)?.first_chunk()?;
+        Some(u16::from_le_bytes(*field))
+    };
+    if word(0)? != MCUBOOT {
+        return None;
+    }
+    let (header_size, image_size) = (half(8)?, word(12)?);
+    let end = usize::from(header_size).checked_add(usize::try_from(image_size).ok()?)?;
+    let tlvs = half(end);
+    Some(Mcuboot {
+        load_address: word(4)?,
+        header_size,
+        image_size,
+        version: (*bytes.get(20)?, *bytes.get(21)?, half(22)?, word(24)?),
+        has_tlvs: matches!(tlvs, Some(MCUBOOT_TLVS | MCUBOOT_PROTECTED_TLVS)),
+    })
+}
+
+const MCUBOOT: u32 = 0x96f3_b83d;
+const MCUBOOT_TLVS: u16 = 0x6907;
+const MCUBOOT_PROTECTED_TLVS: u16 = 0x6908;

@@ -13,6 +13,7 @@ pub mod files;
 pub mod inspect;
 pub mod key;
 pub mod lint;
+pub mod picture;
 pub mod pki;
 pub mod place;
 pub mod provenance;

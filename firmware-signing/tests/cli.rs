@@ -191,7 +191,7 @@ fn malformed_input_ends_with_3() {
     }
     let (_, err) = desk.expect(3, &["verify", "fw.elf", "--root", &root()]);
     assert!(
-        err.contains("not a firmware bundle (or stripped after signing?)"),
+        err.contains("not a firmware bundle (or stripped or cut off after signing?)"),
         "{err}"
     );
     fs::write(desk.path("bad.toml"), "name = 1").expect("written");
@@ -701,7 +701,9 @@ fn inspect_says_what_a_file_is_and_never_that_it_is_trusted() {
     let desk = Desk::new();
     let (out, _) = desk.expect(0, &["inspect", "fw.elf"]);
     assert!(
-        out.starts_with("fw.elf: an ELF, but not a firmware bundle (or stripped after signing?)"),
+        out.starts_with(
+            "fw.elf: an ELF, but not a firmware bundle (or stripped or cut off after signing?)"
+        ),
         "{out}"
     );
     desk.sign(0, &["fw.elf"]);

@@ -8,6 +8,7 @@ use std::{
 
 use firmware_signing::{
     key::{Algorithm, PrivateKey},
+    pki::Certificate,
     sample::{Chain, Elf, sign_rproc_fw},
 };
 use tempfile::TempDir;
@@ -194,6 +195,7 @@ fn lay_out(desk: &Path, example: &str) {
     if example.contains("second") {
         second_signer(desk);
     }
+    fs::write(desk.join("device.json"), device_report()).expect("a report");
     let sign = "sign motor.elf --platform board.toml --core m4 --security-version 3 --root root.pem \
                 --key signer.key --cert signer.pem --cert product-ca.pem";
     run(desk, &sign.split_whitespace().collect::<Vec<_>>());
@@ -262,6 +264,28 @@ fn second_signer(desk: &Path) {
     }
     let key = key.to_pem(None).expect("text");
     fs::write(desk.join("second.key"), key.as_bytes()).expect("written");
+}
+
+/// As much of what `corewarden status --json` prints as a prediction needs.
+fn device_report() -> String {
+    let platform = tests::images::platform(&workspace().join("ta/platforms/qemu-virt.toml"));
+    let root = fs::read(workspace().join("keys/dev-root.pem")).expect("a certificate");
+    let root = Certificate::read_all(&root).expect("a certificate");
+    let key = root[0].public_key().expect("a key");
+    let key_id = firmware_signing::key::key_id(&key);
+    let key_id: String = key_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    serde_json::json!({
+        "schema": "corewarden.status",
+        "version": 1,
+        "core": 0,
+        "state": "Off",
+        "development": true,
+        "floor": 0,
+        "bundle": null,
+        "trusted": { "required_slots": [0], "roots": [{ "key_id": key_id, "slot": 0 }] },
+        "platform": platform.expect("a platform").file(),
+    })
+    .to_string()
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> String {

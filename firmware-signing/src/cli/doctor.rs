@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory};
 use platform::Platform;
 use serde::Serialize;
 
-use super::inputs::{certificates, find_core, platform_file, roots};
+use super::inputs::{certificates, core_of, platform_file, roots};
 use super::options::{KeyAccess, date};
 use super::report::{Report, Schema, list};
 use crate::key::{Custody, Key, Reference, Signer, key_id, modules_for, published, survey};
@@ -371,7 +371,7 @@ fn cores(
     let scope = chain.first().and_then(|leaf| leaf.profile().ok());
     let scope = scope.as_ref().and_then(|profile| profile.scope());
     for wanted in &arguments.cores {
-        let core = find_core(platform, wanted).map_err(Failure::at(path));
+        let core = core_of(platform, path, wanted);
         let Some(core) = findings.take("cores", core) else {
             continue;
         };

@@ -34,7 +34,7 @@ impl Plan {
         let platform = platform_file(path)?;
         let mut cores = Vec::new();
         for core in &content.target.cores {
-            let core = find_core(&platform, core).map_err(Failure::at(path))?;
+            let core = core_of(&platform, path, core)?;
             cores.push(core.id());
         }
         cores.sort_unstable();
@@ -130,16 +130,23 @@ pub(super) fn platform_file(path: &Path) -> Result<Platform, Failure> {
     Platform::try_from(file).map_err(|error| Failure::at(path)(error.into()))
 }
 
-pub(super) fn find_core<'a>(
+/// A core of the platform file at `path`, by name or id.
+pub(super) fn core_of<'a>(
     platform: &'a Platform,
+    path: &Path,
     wanted: &str,
-) -> Result<&'a platform::Core, Error> {
+) -> Result<&'a platform::Core, Failure> {
     let id = wanted.parse().ok();
-    platform
-        .cores()
-        .iter()
-        .find(|core| core.name() == wanted || Some(core.id()) == id)
-        .ok_or(unknown(platform))
+    let mut cores = platform.cores().iter();
+    let found = cores.find(|core| core.name() == wanted || Some(core.id()) == id);
+    found.ok_or_else(|| {
+        let cores = platform.cores().iter();
+        let cores: Vec<String> = cores
+            .map(|core| format!("{} ({})", core.name(), core.id()))
+            .collect();
+        let detail = format!("{wanted:?} is none of {}", cores.join(", "));
+        Failure::at(path)(unknown(platform)).with_detail(detail)
+    })
 }
 
 /// The roots of each slot: those that were given for it, or else those that the platform file names, beside it or in a folder above it.
@@ -197,7 +204,8 @@ pub(super) fn trust(given: [&[PathBuf]; 2]) -> Result<Option<Trust>, Failure> {
 }
 
 pub(super) fn name(path: &Path) -> String {
-    path.display().to_string()
+    // Somebody else chose it: it breaks no line and moves no terminal's cursor.
+    path.display().to_string().replace(char::is_control, "?")
 }
 
 /// The largest ELF part and trailer there can be.

@@ -1,5 +1,6 @@
 //! The command line: arguments in, one value out, printed in one place.
 
+mod against;
 mod attach;
 mod certificates;
 mod completions;
@@ -10,6 +11,7 @@ mod doctor;
 mod inputs;
 mod inspect;
 mod keygen;
+mod lint;
 mod man;
 mod options;
 mod passphrase;
@@ -28,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use report::Report;
+use report::{Report, USAGE};
 
 use crate::Failure;
 
@@ -61,6 +63,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Make a private key
     Keygen(keygen::Keygen),
+    /// Find everything that would keep an ELF from running on a core
+    Lint(lint::Lint),
     /// Print the manual page of a verb, or write the pages of all
     Man(man::Man),
     /// Make and show certificates
@@ -80,14 +84,10 @@ enum Command {
 
 /// Runs the command line `arguments`, the program's name first: data to standard output, talk to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let words: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let code = if error.use_stderr() { 2 } else { 0 };
-            // Nobody is left to hear that help could not be printed.
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(error) => return unparsed(&words, &error),
     };
     match run(&arguments) {
         Ok(report) => print(&report.text(arguments.json), report.code()),
@@ -102,6 +102,20 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Help and versions were asked for; all else is wrong usage, of which programs are told as of any other failure.
+fn unparsed(words: &[OsString], error: &clap::Error) -> ExitCode {
+    // Nobody is left to hear that help could not be printed.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let mut options = words.iter().take_while(|word| *word != "--");
+    if options.any(|word| word == "--json") {
+        return print(&Report::usage(error).text(true), USAGE);
+    }
+    ExitCode::from(USAGE)
+}
+
 fn run(arguments: &Arguments) -> Result<Report, Failure> {
     match &arguments.command {
         Command::Attach(attach) => attach::run(attach),
@@ -112,6 +126,7 @@ fn run(arguments: &Arguments) -> Result<Report, Failure> {
         Command::Doctor(doctor) => doctor::run(doctor),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Keygen(keygen) => keygen::run(keygen),
+        Command::Lint(lint) => lint::run(lint),
         Command::Man(man) => man::run(man),
         Command::Pki(pki) => pki::run(pki),
         Command::Prepare(prepare) => prepare::run(prepare),

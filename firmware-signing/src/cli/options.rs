@@ -47,7 +47,8 @@ pub(super) struct Content {
         value_name = "TEXT",
         default_value = "",
         env = "COREWARDEN_DISPLAY_VERSION",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = display_version
     )]
     pub(super) display_version: String,
     /// Build id in hexadecimal; where it is left out, the ELF's own
@@ -145,6 +146,14 @@ pub(super) struct KeyAccess {
 
 pub(super) fn date(text: &str) -> Result<Date, Error> {
     text.parse()
+}
+
+/// What a manifest would refuse later is wrong usage here.
+pub(super) fn display_version(text: &str) -> Result<String, Error> {
+    if text.len() > firmware_bundle::MAX_DISPLAY_VERSION || text.chars().any(char::is_control) {
+        return Err(Error::DisplayVersion { length: text.len() });
+    }
+    Ok(text.to_owned())
 }
 
 pub(super) fn uuid(text: &str) -> Result<[u8; 16], Error> {

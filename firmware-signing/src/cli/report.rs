@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
+use clap::error::ErrorKind;
 use serde::Serialize;
 
 use crate::Failure;
@@ -41,6 +42,30 @@ impl Report {
         }
     }
 
+    /// What of the command line is wrong.
+    pub(super) fn usage(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        // The first paragraph says what is wrong, the others show the usage.
+        let said: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let said = match error.kind() {
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+                "no command given".to_owned()
+            }
+            _ => said.join(" "),
+        };
+        Self::of(FailureReport {
+            code: USAGE,
+            error: said.trim_start_matches("error: ").to_owned(),
+            detail: None,
+            file: None,
+            advice: Some("see --help"),
+        })
+    }
+
     /// What failed, for programs; people read standard error.
     pub(super) fn failure(failure: &Failure) -> Self {
         Self::of(FailureReport {
@@ -57,6 +82,7 @@ impl Report {
         match self {
             Self::Answer(answer) | Self::Verdict(answer, _) if json => answer.json(),
             Self::Answer(answer) | Self::Verdict(answer, _) => answer.to_string(),
+            Self::Text(text) if json => Page { text }.json(),
             Self::Text(text) => text.clone(),
         }
     }
@@ -86,6 +112,22 @@ struct Document<'a, T> {
     version: u32,
     #[serde(flatten)]
     report: &'a T,
+}
+
+/// A script or page for programs that want JSON whatever they ask for.
+#[derive(Debug, Serialize)]
+struct Page<'a> {
+    text: &'a str,
+}
+
+impl Schema for Page<'_> {
+    const NAME: &'static str = "corewarden-sign/text";
+}
+
+impl Display for Page<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -118,5 +160,7 @@ pub(super) fn list(items: &[impl Display]) -> String {
     text
 }
 
+/// The exit code of a wrong command line.
+pub(super) const USAGE: u8 = 2;
 /// Fields are only added; a change of meaning raises it.
 const SCHEMA_VERSION: u32 = 1;

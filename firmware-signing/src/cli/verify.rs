@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::inputs::{MAX_INPUT, find_core, name, platform_file, trust};
+use super::against;
+use super::inputs::{MAX_INPUT, core_of, name, platform_file, trust};
 use super::options::date;
 use super::report::{Report, Schema};
 use crate::pki::{Certificate, Date, Kind};
@@ -54,12 +55,20 @@ pub(super) struct Verify {
     /// Judge the certificates' dates at this moment instead of now
     #[arg(long, value_name = "DATE", value_parser = date)]
     at: Option<Date>,
+    /// What `corewarden status --json` printed on a device: predict what that device answers
+    // The device has a platform, a core and a floor of its own, and compares no dates.
+    #[arg(long, value_name = "DEVICE.JSON", conflicts_with_all = ["platform", "core", "floor", "at"])]
+    against: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Verify) -> Result<Report, Failure> {
     let path = &arguments.file;
     let failed = Failure::at(path);
     let bytes = files::read(path, MAX_INPUT)?;
+    if let Some(device) = &arguments.against {
+        let roots = [&*arguments.roots, &*arguments.second_roots].concat();
+        return against::predict(path, &bytes, device, &roots);
+    }
     let Some(trust) = trust([&arguments.roots, &arguments.second_roots])? else {
         judge::check_integrity(&bytes).map_err(&failed)?;
         return Err(failed(Error::NoTrustAnchor));
@@ -68,7 +77,7 @@ pub(super) fn run(arguments: &Verify) -> Result<Report, Failure> {
     let mut place = None;
     if let Some((file, core)) = device {
         let platform = platform_file(file)?;
-        let core = find_core(&platform, core).map_err(Failure::at(file))?;
+        let core = core_of(&platform, file, core)?;
         let device = Device {
             platform: &platform,
             core,
@@ -171,4 +180,5 @@ impl Schema for Verification {
 const EXAMPLES: &str = "\
 Examples:
   corewarden-sign verify motor.cwfw --root root.pem
-  corewarden-sign verify motor.cwfw --root root.pem --platform board.toml --core m4 --floor 3";
+  corewarden-sign verify motor.cwfw --root root.pem --platform board.toml --core m4 --floor 3
+  corewarden-sign verify motor.cwfw --root root.pem --against device.json";

@@ -144,7 +144,7 @@ fn stack_pointer(
     // A stack grows down from its pointer, so the word below it must be the core's own.
     let region = stack
         .checked_sub(4)
-        .filter(|_| stack % 4 == 0)
+        .filter(|_| stack.is_multiple_of(4))
         .and_then(|word| subject.core.private_region(word, 4));
     let Some(region) = region else {
         return vec![Finding {
@@ -157,7 +157,7 @@ fn stack_pointer(
         }];
     };
     let mut findings = Vec::new();
-    if stack % 8 != 0 {
+    if !stack.is_multiple_of(8) {
         findings.push(Finding {
             rule: Rule::StackAlignment,
             message: format!("the initial stack pointer {stack:#x} is no multiple of 8"),

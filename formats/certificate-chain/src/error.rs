@@ -80,7 +80,7 @@ pub enum Error {
         certificate: Kind,
     },
     /// bundle-format.md 11.1
-    #[error("a chain of {found} certificates, not a leaf and its product CA")]
+    #[error("a chain of length {found}, not a leaf and its product CA")]
     ChainLength {
         /// In the bundle.
         found: u64,

@@ -49,7 +49,7 @@ pub enum Error {
         algorithm: Algorithm,
     },
     /// bundle-format.md 1.3
-    #[error("an ELF file, but not a firmware bundle (or stripped after signing?)")]
+    #[error("an ELF file, but not a firmware bundle (or stripped or cut off after signing?)")]
     BareElf {
         /// The file's.
         length: u64,
@@ -231,7 +231,7 @@ pub enum Error {
         slot: u8,
     },
     /// bundle-format.md 1.12
-    #[error("not a firmware bundle: {length} bytes without a footer (cut off?)")]
+    #[error("not a firmware bundle: no footer ends this file of length {length} (cut off?)")]
     NoFooter {
         /// The file's.
         length: u64,

@@ -259,8 +259,11 @@ fn signed(elf: &[u8], platform: &Platform, signer: &Identity, version: u32) -> R
 fn inspect(bundle: &[u8]) -> Result<String> {
     let mutant = Mutant::of(bundle)?;
     Ok(format!(
-        "{} segments of {} bytes in all, a resource table of {} bytes, one ECDSA P-256 slot",
-        mutant.segments(),
+        "{} of {} bytes in all, a resource table of {} bytes, one ECDSA P-256 slot",
+        match mutant.segments() {
+            1 => "1 segment".to_owned(),
+            count => format!("{count} segments"),
+        },
         tests::bundles::loaded_bytes(bundle)?,
         tests::bundles::table(bundle)?.len()
     ))

@@ -13,20 +13,23 @@ use crate::cli::report::Report;
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Show {
     /// PEM (any number of certificates) or DER
-    certificate: PathBuf,
+    #[arg(required = true, value_name = "CERTIFICATE")]
+    files: Vec<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Show) -> Result<Report, Failure> {
-    let path = &arguments.certificate;
+    let mut shown = Vec::new();
+    for path in &arguments.files {
+        let of_file = certificates(path)?;
+        let reports = of_file.iter();
+        shown.extend(reports.map(|one| CertificateReport::new(one, Some(name(path)))));
+    }
     Ok(Report::of(Certificates {
-        certificates: certificates(path)?
-            .iter()
-            .map(|certificate| CertificateReport::new(certificate, Some(name(path))))
-            .collect(),
+        certificates: shown,
     }))
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  corewarden-sign pki show signer.pem
+  corewarden-sign pki show signer.pem product-ca.pem
   corewarden-sign pki show product-ca.pem --json";
