@@ -77,17 +77,22 @@ impl fmt::Display for Failure {
     /// One line: where, what, what to do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = self.path() {
-            write!(f, "{}: ", path.display())?;
+            write!(f, "{}: ", one_line(&path.display().to_string()))?;
         }
         write!(f, "{}", self.error)?;
         if let Some(detail) = self.detail() {
-            write!(f, " ({detail})")?;
+            write!(f, " ({})", one_line(detail))?;
         }
         if let Some(advice) = self.error.advice() {
             write!(f, "; {advice}")?;
         }
         Ok(())
     }
+}
+
+/// Names are somebody else's: none breaks the line or moves a terminal's cursor.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, "?")
 }
 
 impl std::error::Error for Failure {}

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
+use crate::signals::Held;
 use crate::{Error, Failure};
 
 /// Who may read an output, and what happens to a file that is there already.
@@ -27,6 +28,9 @@ pub enum Kind {
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     let file = File::open(path).map_err(Failure::io(path))?;
     let size = file.metadata().map_or(0, |metadata| metadata.len());
+    if size > limit {
+        return Err(Failure::at(path)(Error::InputTooLarge { limit }));
+    }
     let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or(0));
     // One more than allowed: a pipe or a growing file does not tell its size beforehand.
     file.take(limit.saturating_add(1))
@@ -85,6 +89,8 @@ pub struct Staged {
     path: PathBuf,
     kind: Kind,
     temporary: NamedTempFile,
+    /// Dropped last, when the temporary file has its name or is gone.
+    _held: Held,
 }
 
 impl Staged {
@@ -98,18 +104,26 @@ impl Staged {
             Kind::Key => 0o600,
             Kind::Output { .. } => 0o666,
         };
+        let held = Held::new();
         let mut temporary = tempfile::Builder::new()
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder)
             .map_err(&failed)?;
-        for part in parts {
-            temporary.write_all(part).map_err(&failed)?;
+        for piece in parts.iter().flat_map(|part| part.chunks(PIECE)) {
+            if held.came() {
+                return Err(Failure::at(path)(Error::Interrupted));
+            }
+            temporary.write_all(piece).map_err(&failed)?;
         }
         temporary.as_file().sync_all().map_err(&failed)?;
+        if held.came() {
+            return Err(Failure::at(path)(Error::Interrupted));
+        }
         Ok(Self {
             path: path.to_owned(),
             kind,
             temporary,
+            _held: held,
         })
     }
 }
@@ -150,3 +164,6 @@ fn folder_of(path: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+/// What is written between two looks at whether somebody wants the program to end.
+const PIECE: usize = 1 << 20;

@@ -23,6 +23,7 @@ pub mod resign;
 pub mod sample;
 pub mod sign;
 pub mod sign_rproc_fw;
+mod signals;
 pub mod strip;
 pub mod verify;
 

@@ -91,7 +91,7 @@ impl Firmware {
         lint(&self.build(), &platform.cores()[0]).expect("a readable ELF")
     }
 
-    fn found(&self) -> Vec<(Rule, Option<(u64, u64)>)> {
+    fn found(&self) -> Vec<Found> {
         let findings = self.lint();
         findings
             .iter()
@@ -115,10 +115,13 @@ impl Table {
     }
 }
 
+/// A rule and the addresses it is about.
+type Found = (Rule, Option<(u64, u64)>);
+
 /// One rule and what breaks it; what is found then, in order.
 struct Case {
     change: fn(&mut Firmware),
-    found: &'static [(Rule, Option<(u64, u64)>)],
+    found: &'static [Found],
 }
 
 const CASES: &[Case] = &[
@@ -395,6 +398,20 @@ fn lint_calls_an_error_exactly_what_signing_refuses() {
             "case {index}: {signed:?} {findings:?}"
         );
     }
+}
+
+#[test]
+fn every_lint_rule_stands_in_the_document_with_its_severity() {
+    let document = include_str!("../../docs/corewarden-sign-interface.md");
+    let rows: Vec<&str> = document
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.matches('|').count() == 4)
+        .collect();
+    for rule in Rule::ALL {
+        let row = format!("| `{}` | {} | ", rule.name(), rule.severity().name());
+        assert!(rows.iter().any(|line| line.starts_with(&row)), "{row}");
+    }
+    assert_eq!(rows.len(), Rule::ALL.len());
 }
 
 #[test]
