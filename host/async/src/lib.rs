@@ -1,7 +1,7 @@
 //! RPMsg endpoints of corewarden for tokio.
 //!
 //! An [`AsyncHub`] gives a [`corewarden::hub::Hub`] to the tasks of a runtime: one task of its own sleeps at the doorbell
-//! (an [`AsyncFd`]) and looks after the link, and every other task gets [`AsyncEndpoint`]s, which are a `Stream` of messages
+//! (by tokio's `AsyncFd`) and looks after the link, and every other task gets [`AsyncEndpoint`]s, which are a `Stream` of messages
 //! and a `Sink` for them, or [`ByteStream`]s for services that speak bytes. A task that waits holds up no thread. What an
 //! endpoint says when the peer restarts is what it says without tokio.
 //!
