@@ -437,6 +437,8 @@ fn the_recipe_of_the_development_keys_makes_them_anew() {
     for name in [
         "dev-root.pem",
         "dev-root.der",
+        "dev-root-p384.pem",
+        "dev-root-ed25519.pem",
         "dev-product-ca.pem",
         "dev-signer.pem",
     ] {

@@ -48,18 +48,39 @@ impl Identity {
         })
     }
 
+    /// A signer under one of the roots of `keys/`, with keys of these algorithms for product CA and leaf.
+    pub fn under_root(
+        keys: &Path,
+        root: &str,
+        algorithms: [Algorithm; 2],
+        scope: &Scope,
+    ) -> Result<Self> {
+        let key = private_key(&keys.join(format!("{root}.key.pem")))?;
+        let root = certificates(&keys.join(format!("{root}.pem")))?.remove(0);
+        Self::below((&root, &key), algorithms, scope)
+    }
+
     /// A whole chain of its own, under a root that no device trusts.
     pub fn foreign(scope: &Scope) -> Result<Self> {
-        let root_key = PrivateKey::generate(Algorithm::EcdsaP256)?;
-        let root = pki::issue_root(&subject("root")?, None, &root_key)?;
-        let ca_key = PrivateKey::generate(Algorithm::EcdsaP256)?;
+        let key = PrivateKey::generate(Algorithm::EcdsaP256)?;
+        let root = pki::issue_root(&subject("root")?, None, &key)?;
+        Self::below((&root, &key), [Algorithm::EcdsaP256; 2], scope)
+    }
+
+    fn below(
+        root: (&Certificate, &PrivateKey),
+        [ca, leaf]: [Algorithm; 2],
+        scope: &Scope,
+    ) -> Result<Self> {
+        let (root, root_key) = root;
+        let ca_key = PrivateKey::generate(ca)?;
         let ca = pki::issue_product_ca(
             &subject("product CA")?,
             ca_key.public_key(),
             scope,
-            (&root, &root_key),
+            (root, root_key),
         )?;
-        let key = PrivateKey::generate(Algorithm::EcdsaP256)?;
+        let key = PrivateKey::generate(leaf)?;
         let leaf = pki::issue_leaf(&subject("leaf")?, key.public_key(), scope, (&ca, &ca_key))?;
         Ok(Self {
             key,

@@ -10,14 +10,23 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use firmware_signing::{Options, sign};
+use firmware_signing::{
+    Options,
+    key::Algorithm,
+    sign,
+    sign::{Slot, sign_in_parts},
+};
 use platform::{File, Platform};
 use testbed::{
     Assets, Builder, Cache, Initramfs, Lock, OpteeVariant, Progress, Ta, TaVariant, fetch,
     machine::{Config, Machine},
 };
 
-use crate::{board::Kind, bundles::Identity, mutants};
+use crate::{
+    board::Kind,
+    bundles::{Identity, scope},
+    mutants,
+};
 
 /// Where the core sees its private memory on this machine.
 pub const PRIVATE: Range<u64> = 0x2100_0000..0x2120_0000;
@@ -306,9 +315,65 @@ impl Bundles {
         }
 
         files.extend(mutants::of(&echo_elf, &echo, &developer, &platform)?);
+        for (name, bytes) in of_other_signers(&echo_elf, &platform, &keys)? {
+            files.insert(name.to_owned(), bytes);
+        }
         files.insert("echo.cwfw".to_owned(), echo);
         Ok(Self { files })
     }
+}
+
+/// The echo firmware signed by other algorithms, and by two signers.
+fn of_other_signers(
+    elf: &[u8],
+    platform: &Platform,
+    keys: &Path,
+) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let (p384, ed25519) = (Algorithm::EcdsaP384, Algorithm::Ed25519);
+    let scope = scope(platform, 1000)?;
+    let below = |root, algorithms| Identity::under_root(keys, root, algorithms, &scope);
+    let sign = |slots: &[(u8, &Identity)]| -> Result<Vec<u8>> {
+        let options = Options {
+            platform,
+            cores: &[0],
+            security_version: 7,
+            display_version: "1.0.0",
+            build_id: None,
+            sbom: None,
+            keep_all: false,
+            at: None,
+            roots: &[],
+        };
+        let slots: Vec<Slot<'_>> = slots
+            .iter()
+            .map(|(number, who)| Slot {
+                number: *number,
+                signer: &who.key,
+                certificates: &who.chain,
+            })
+            .collect();
+        Ok(sign_in_parts(elf, &options, &slots)?.into_bytes())
+    };
+    let first = Identity::development(keys)?;
+    let all_p384 = below("dev-root-p384", [p384; 2])?;
+    let all_ed25519 = below("dev-root-ed25519", [ed25519; 2])?;
+    // A mixed chain, strong above.
+    let second = below("dev-root-p384", [p384, ed25519])?;
+    let foreign = Identity::foreign(&scope)?;
+
+    let two_slots = sign(&[(0, &first), (1, &second)])?;
+    let mut wrong_second = two_slots.clone();
+    let second_signature = wrong_second.len() - firmware_bundle::FOOTER_SIZE - 64;
+    wrong_second[second_signature] ^= 1;
+    Ok(vec![
+        ("p384.cwfw", sign(&[(0, &all_p384)])?),
+        ("ed25519.cwfw", sign(&[(0, &all_ed25519)])?),
+        ("two-slots.cwfw", two_slots),
+        ("two-slots-p384.cwfw", sign(&[(0, &first), (1, &all_p384)])?),
+        ("wrong-second.cwfw", wrong_second),
+        ("only-second.cwfw", sign(&[(1, &second)])?),
+        ("foreign-second.cwfw", sign(&[(0, &first), (1, &foreign)])?),
+    ])
 }
 
 /// The platform file at a path.

@@ -64,6 +64,14 @@ const PUBLISHED: &[(&str, &str)] = &[
         "Corewarden's dev-root",
     ),
     (
+        "edfe4ffb2a70381ee251da30babbd2dda1217cc0b16f53598124b2bb6f8b130a",
+        "Corewarden's dev-root-ed25519",
+    ),
+    (
+        "7871f2954c4e46bce7e7aecbe1a45687e51c00f8e89412245d2551ba8e94413c",
+        "Corewarden's dev-root-p384",
+    ),
+    (
         "9dd65cfa0068fa98771ad8058b334a7ed102faee835c0602adaec79c111b9df5",
         "Corewarden's dev-signer",
     ),

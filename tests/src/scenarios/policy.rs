@@ -3,12 +3,14 @@
 use anyhow::{Context, Result, ensure};
 use ta_protocol::Status;
 
+use super::story::signed;
 use crate::{board::Board, suite::Test, tests};
 
 pub(super) const TESTS: &[Test] = tests![
     an_attach_only_core_refuses_every_command_that_controls_it,
     a_login_that_is_not_allowed_is_refused,
     each_byte_is_copied_once_and_hashed_once,
+    bundles_of_every_algorithm_and_of_two_slots_load_within_the_heap,
     after_a_panic_of_the_ta_the_core_can_be_inspected_and_stopped,
     after_a_panic_of_the_ta_no_file_of_linux_takes_its_place,
 ];
@@ -73,6 +75,34 @@ fn each_byte_is_copied_once_and_hashed_once(board: &mut Board) -> Result<()> {
     Ok(())
 }
 
+/// This board pins roots of all algorithms, and asks for slot 0 only.
+fn bundles_of_every_algorithm_and_of_two_slots_load_within_the_heap(
+    board: &mut Board,
+) -> Result<()> {
+    for bundle in [
+        "p384.cwfw",
+        "ed25519.cwfw",
+        "two-slots.cwfw",
+        "two-slots-p384.cwfw",
+    ] {
+        board.load(bundle)?;
+        board.expect_private(&signed(board, bundle)?)?;
+        board.corewarden("release")?;
+        board.expect_wiped()?;
+    }
+    let refusal = board.load_refused("wrong-second.cwfw", Status::SignatureInvalid)?;
+    ensure!(
+        refusal.numbers[0] == 1,
+        "not asked for, but wrong: {refusal:?}"
+    );
+    let [_, _, _, peak] = counters(board)?;
+    ensure!(
+        peak <= HEAP - HEADROOM,
+        "{peak} bytes of heap at the peak, which leaves less than {HEADROOM} of {HEAP}"
+    );
+    Ok(())
+}
+
 fn after_a_panic_of_the_ta_the_core_can_be_inspected_and_stopped(board: &mut Board) -> Result<()> {
     board.run_firmware("echo.cwfw")?;
     let digest = board.corewarden("status")?["bundle"]["digest"].clone();
@@ -130,3 +160,8 @@ pub(super) fn counters(board: &mut Board) -> Result<[u64; 4]> {
     }
     Ok(values)
 }
+
+/// The TA's heap for up to three cores: half of it for the trailer.
+const HEAP: u64 = 0x2_0000;
+/// What stays free whatever is loaded.
+const HEADROOM: u64 = 0x2000;

@@ -126,7 +126,7 @@ fn the_tool_says_what_is_wrong_and_how_to_go_on(board: &mut Board) -> Result<()>
     Ok(())
 }
 
-fn signed(board: &Board, bundle: &str) -> Result<Vec<u8>> {
+pub(super) fn signed(board: &Board, bundle: &str) -> Result<Vec<u8>> {
     let bytes = board.bundles.file(bundle)?;
     expected_memory(
         bytes,
