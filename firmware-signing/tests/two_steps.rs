@@ -235,7 +235,7 @@ fn a_prepared_bundle_is_neither_a_bundle_nor_an_elf() {
     let desk = prepared();
     let platform = platform();
     let (_, err) = desk.expect(3, &["verify", "request/fw.prepared", "--root", "root.pem"]);
-    assert!(err.contains("without a footer"), "{err}");
+    assert!(err.contains("not a firmware bundle"), "{err}");
     let sign = [
         "sign",
         "request/fw.prepared",
