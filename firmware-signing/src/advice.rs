@@ -10,6 +10,7 @@ impl Error {
             Self::BuilderNotUri
             | Self::CeilingMissing
             | Self::CertificateMissing
+            | Self::CertificateOfOtherKind { .. }
             | Self::CertificateOfTwoSigners
             | Self::CoreMissing
             | Self::CoreUnknown { .. }
@@ -23,6 +24,7 @@ impl Error {
             | Self::NotHexadecimal
             | Self::NotUuid
             | Self::PinInUri
+            | Self::PairMalformed
             | Self::RequestName
             | Self::RequestNameTwice
             | Self::RootMissing
@@ -71,6 +73,7 @@ impl Error {
             | Self::RequestVersion { .. }
             | Self::SignatureMalformed { .. }
             | Self::SlotAlgorithm { .. }
+            | Self::TrustUpdate(_)
             | Self::Unsigned => 3,
 
             Self::DigestOfChunk { .. }

@@ -48,6 +48,12 @@ pub enum Error {
         /// The moment asked about.
         at: Date,
     },
+    /// A certificate of another place in the chain than is asked for.
+    #[error("not a certificate of a {wanted}")]
+    CertificateOfOtherKind {
+        /// The place.
+        wanted: certificate_chain::Kind,
+    },
     /// Certificates of several signers where one will sign.
     #[error("certificates of more than one signer")]
     CertificateOfTwoSigners,
@@ -451,6 +457,9 @@ pub enum Error {
     /// The output would replace the input.
     #[error("the output is the input")]
     OutputIsInput,
+    /// Not `WHAT=NUMBER`.
+    #[error("not written as WHAT=NUMBER")]
+    PairMalformed,
     /// The key is encrypted, and nobody said with what.
     #[error("a passphrase is needed, and there is no terminal to ask for it")]
     PassphraseNeeded,
@@ -687,6 +696,9 @@ pub enum Error {
     /// A prepared bundle where something to sign is asked for.
     #[error("prepared for signing already")]
     Unsigned,
+    /// A trust update breaks a rule of its format.
+    #[error(transparent)]
+    TrustUpdate(#[from] ::trust_update::Error),
     /// A URI is not one of RFC 7512.
     #[error("not a PKCS#11 URI")]
     UriMalformed,

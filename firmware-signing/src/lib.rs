@@ -25,6 +25,7 @@ pub mod sign;
 pub mod sign_rproc_fw;
 mod signals;
 pub mod strip;
+pub mod trust_update;
 pub mod verify;
 
 pub use error::Error;

@@ -47,6 +47,18 @@ const LINES: &[(&str, i32, &str)] = &[
         "doctor",
     ),
     ("doctor --key nowhere", 7, "doctor"),
+    (
+        "trust-update make --out made.cwtu --list-version 3 --device-class b5b9a2c6-68ab-4bbc-86f4-a2a11b1f1bb1 \
+         --min-generation dev-product-ca.pem=2 --revoke dev-signer.pem --floor 0=4 --keep-root dev-root.pem \
+         --root dev-root.pem --root-key dev-root.key.pem",
+        0,
+        "trust-update",
+    ),
+    (
+        "trust-update inspect made.cwtu --root dev-root.pem",
+        0,
+        "trust-update",
+    ),
     ("inspect fw.cwfw", 0, "inspect"),
     (
         "inspect fw.cwfw --platform board.toml --core m4 --svg fw.svg",

@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("rpmsg", &[]),
+    ("trust-update", &["firmware-bundle"]),
     (
         "ta-core",
         &[
@@ -63,6 +64,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "platform",
             "resource-table",
             "ta-protocol",
+            "trust-update",
         ],
     ),
 ];

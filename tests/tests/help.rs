@@ -210,6 +210,11 @@ fn lay_out(desk: &Path, example: &str) {
     let old = sign_rproc_fw(&elf, &key).expect("a file");
     fs::write(desk.join("motor.sign"), old).expect("written");
     fs::write(desk.join("old.pub"), key.public_pem().expect("PEM")).expect("written");
+    let update = format!(
+        "trust-update make --out update.cwtu --list-version 1 --device-class {CLASS} \
+         --root root.pem --root-key root.key"
+    );
+    run(desk, &update.split_whitespace().collect::<Vec<_>>());
     let words: Vec<_> = example.split(' ').collect();
     let made = words
         .windows(2)
@@ -306,3 +311,4 @@ fn workspace() -> PathBuf {
 }
 
 const PROGRAM: &str = "corewarden-sign";
+const CLASS: &str = "b5b9a2c6-68ab-4bbc-86f4-a2a11b1f1bb1";

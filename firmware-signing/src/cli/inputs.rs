@@ -93,7 +93,7 @@ fn sbom(path: &Path) -> Result<[u8; 48], Failure> {
     Ok(certificate_chain::sha384(&[&bytes]))
 }
 
-fn unhex(text: &str) -> Result<Vec<u8>, Error> {
+pub(super) fn unhex(text: &str) -> Result<Vec<u8>, Error> {
     let digits = text
         .chars()
         .map(|digit| digit.to_digit(16))

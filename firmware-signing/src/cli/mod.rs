@@ -22,6 +22,7 @@ mod resign;
 mod second;
 mod sign;
 mod strip;
+mod trust_update;
 mod verify;
 
 use std::ffi::OsString;
@@ -78,6 +79,9 @@ enum Command {
     Sign(sign::Sign),
     /// Take the signature off: the ELF as it was signed
     Strip(strip::Strip),
+    /// Make and show what devices no longer trust
+    #[command(subcommand)]
+    TrustUpdate(trust_update::TrustUpdateCommand),
     /// Judge a bundle by a root certificate, and as a device's core would
     Verify(verify::Verify),
 }
@@ -133,6 +137,7 @@ fn run(arguments: &Arguments) -> Result<Report, Failure> {
         Command::Resign(resign) => resign::run(resign),
         Command::Sign(sign) => sign::run(sign),
         Command::Strip(strip) => strip::run(strip),
+        Command::TrustUpdate(command) => trust_update::run(command),
         Command::Verify(verify) => verify::run(verify),
     }
 }
