@@ -291,9 +291,8 @@ fn the_commands_of_the_guide_do_what_it_says() {
         program.parent().unwrap().display(),
         std::env::var("PATH").unwrap()
     );
-    // Job control, for the numbers of jobs.
     let output = Command::new("bash")
-        .args(["-eumc", block("sh")])
+        .args(["-euc", block("sh")])
         .env("PATH", path)
         .current_dir(folder)
         .output()

@@ -203,7 +203,6 @@ fn dpkg(root: &Path) -> Result<Command> {
     option.push(root);
     command
         .arg(option)
-        .arg("--force-unsafe-io")
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .stdout(std::process::Stdio::null());
     Ok(command)
