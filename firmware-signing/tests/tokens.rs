@@ -146,8 +146,11 @@ fn keys_of_each_algorithm_on_one_token_sign_and_openssl_verifies() {
     {
         token.generate(kind, &format!("key-{at}"), &format!("0{at}"));
         token.request(0, &format!("pkcs11:token=cw;object=key-{at}"));
-        let all = good(token.desk.folder(), "req -in req.pem -verify -noout -text");
-        assert!(all.contains(of) && all.contains("CN = signer"), "{all}");
+        let all = good(
+            token.desk.folder(),
+            "req -in req.pem -verify -noout -text -nameopt RFC2253",
+        );
+        assert!(all.contains(of) && all.contains("CN=signer"), "{all}");
         token.root(0, &format!("pkcs11:token=cw;object=key-{at}"));
         good(
             token.desk.folder(),
