@@ -1,9 +1,11 @@
 //! OpenSSL as an independent judge: it reads our keys, we read its keys, and it verifies our chains and signatures.
 
+mod ceremony;
+
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
+use ceremony::openssl::{good, openssl};
 use firmware_bundle::{File, Trailer, write::Draft};
 use firmware_signing::key::{Algorithm, PrivateKey, Signer, read_public};
 use firmware_signing::pki::Certificate;
@@ -13,25 +15,6 @@ use firmware_signing::{Error, Options, sign};
 use platform::Platform;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
-
-fn openssl(folder: &Path, arguments: &str) -> (bool, String) {
-    let output = Command::new("openssl")
-        .args(arguments.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .expect("openssl is installed");
-    let text = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
-}
-
-fn good(folder: &Path, arguments: &str) -> String {
-    let (success, text) = openssl(folder, arguments);
-    assert!(success, "{arguments}: {text}");
-    text
-}
 
 fn read(folder: &Path, name: &str, passphrase: Option<&str>) -> Result<PrivateKey, Error> {
     let bytes = fs::read(folder.join(name)).expect("there");

@@ -1,15 +1,15 @@
 //! `exec:PROGRAM`: programs that sign, that do not, that hang, that talk nonsense.
 
-#[path = "support/openssl.rs"]
-mod openssl;
-mod support;
+mod ceremony;
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use openssl::good;
-use support::{Desk, text};
+use ceremony::openssl::good;
+use ceremony::{Desk, SIGN, expect, text};
 
 /// A desk with a key, its public half, and a program that signs with it through OpenSSL.
 fn desk(algorithm: &str) -> Desk {
@@ -22,22 +22,20 @@ fn desk(algorithm: &str) -> Desk {
         desk.folder(),
         "pkey -in service.key -pubout -out service.pub",
     );
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ceremony/program");
+    symlink(program, desk.path("program")).expect("linked");
     desk
 }
 
 /// Runs `./body` as a shell script. It lies in the tree, because a file that was just written may be busy when it is to be run.
-const KEY: &str = concat!(
-    "exec:",
-    env!("CARGO_MANIFEST_DIR"),
-    "/tests/support/program"
-);
+const KEY: &str = "exec:./program";
 
 /// What the program does, as a shell script that has the request in `$request`.
 fn script(desk: &Desk, body: &str) {
     let text = format!(
         "set -eu\nrequest=$(cat)\nfield() {{ printf %s \"$request\" | sed -n \"s/.*\\\"$1\\\":\\\"\\([^\\\"]*\\)\\\".*/\\1/p\"; }}\n{body}\n"
     );
-    fs::write(desk.path("body"), text).expect("written");
+    desk.write("body", text);
 }
 
 /// What a program has to do: tell the public key, and sign.
@@ -50,38 +48,28 @@ fn honest(sign: &str) -> String {
 const ECDSA: &str = "openssl dgst -sha256 -sign service.key message | openssl base64";
 const P256: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
 
-fn run(desk: &Desk, key: &str, more: &[&str]) -> Output {
+fn run(desk: &Desk, key: &str, more: &str) -> Output {
     let _ = fs::remove_file(desk.path("req.pem"));
-    let mut arguments = vec![
-        "csr",
-        "--key",
-        key,
-        "--name",
-        "CN=service",
-        "--out",
-        "req.pem",
-    ];
-    arguments.extend(more);
-    desk.command(&arguments).output().expect("it runs")
+    let line = format!("csr --key {key} --name CN=service --out req.pem {more}");
+    desk.command(&line).output().expect("it runs")
 }
 
 /// Insists on the exit code and that nothing was written; gives what was said.
+#[track_caller]
 fn refused(desk: &Desk, code: i32) -> String {
-    refused_by(desk, KEY, code, &[])
+    refused_by(desk, KEY, code, "")
 }
 
-fn refused_by(desk: &Desk, key: &str, code: i32, more: &[&str]) -> String {
-    let output = run(desk, key, more);
-    let all = text(&output.stdout) + &text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{all}");
+#[track_caller]
+fn refused_by(desk: &Desk, key: &str, code: i32, more: &str) -> String {
+    let all = expect(run(desk, key, more), code);
     assert!(!desk.path("req.pem").exists(), "{all}");
     all
 }
 
+#[track_caller]
 fn signs(desk: &Desk) {
-    let output = run(desk, KEY, &[]);
-    let all = text(&output.stdout) + &text(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{all}");
+    expect(run(desk, KEY, ""), 0);
     good(desk.folder(), "req -in req.pem -verify -noout");
 }
 
@@ -141,18 +129,7 @@ fn the_request_says_what_is_to_be_signed_and_by_which_key() {
         &desk,
         &format!("printf '%s\\n' \"$request\" >> requests\n{}", honest(ECDSA)),
     );
-    let output = desk
-        .command(&[
-            "csr",
-            "--key",
-            &format!("{KEY}#projects/7/keys/signer"),
-            "--name",
-            "CN=service",
-            "--out",
-            "req.pem",
-        ])
-        .output()
-        .expect("it runs");
+    let output = run(&desk, &format!("{KEY}#projects/7/keys/signer"), "");
     assert!(output.status.success(), "{}", text(&output.stderr));
     let requests = fs::read_to_string(desk.path("requests")).expect("there");
     let requests: Vec<serde_json::Value> = requests
@@ -276,13 +253,13 @@ fn a_program_that_fails_is_told_and_what_it_said_is_passed_on() {
 #[test]
 fn a_program_that_is_absent_or_may_not_run_is_told() {
     let desk = desk(P256);
-    let all = refused_by(&desk, "exec:./nothing", 6, &[]);
+    let all = refused_by(&desk, "exec:./nothing", 6, "");
     assert!(
         all.contains("exec:./nothing: the signing program could not be run: No such file"),
         "{all}"
     );
-    assert!(refused_by(&desk, "exec:./fw.elf", 6, &[]).contains("Permission denied"));
-    assert!(refused_by(&desk, "exec:", 2, &[]).contains("the name of the key is empty"));
+    assert!(refused_by(&desk, "exec:./fw.elf", 6, "").contains("Permission denied"));
+    assert!(refused_by(&desk, "exec:", 2, "").contains("the name of the key is empty"));
 }
 
 #[test]
@@ -294,9 +271,9 @@ fn a_program_that_hangs_is_ended() {
         "printf AAAA; exec sleep 1000",
         "exec 1>&-; exec sleep 1000",
     ] {
-        fs::write(desk.path("body"), format!("echo $$ > pid\n{body}\n")).expect("written");
+        desk.write("body", format!("echo $$ > pid\n{body}\n"));
         let begin = Instant::now();
-        let all = refused_by(&desk, KEY, 6, &["--signer-timeout", "1"]);
+        let all = refused_by(&desk, KEY, 6, "--signer-timeout 1");
         assert!(
             all.contains("gave no answer within 1 s, and was ended"),
             "{body}: {all}"
@@ -315,133 +292,27 @@ fn a_program_that_hangs_is_ended() {
 #[test]
 fn a_bundle_is_signed_by_a_program_whose_key_the_certificate_names() {
     let desk = desk(P256);
-    let expect = |code: i32, arguments: &[&str]| {
-        let output = desk.command(arguments).output().expect("it runs");
-        let all = text(&output.stdout) + &text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{all}");
-        all
-    };
     // Only signing: the public key is the certificate's.
     script(
         &desk,
         &honest(ECDSA).replace("cat service.pub; exit", "exit 9"),
     );
-    let (platform, class) = (desk.platform(), desk.device_class());
-    for name in ["root", "ca"] {
-        expect(
-            0,
-            &["keygen", "--no-password", "--out", &format!("{name}.key")],
-        );
-    }
-    expect(
-        0,
-        &[
-            "pki", "init", "--key", "root.key", "--name", "CN=root", "--out", "root.pem",
-        ],
-    );
-    for (kind, key, issuer, out) in [
-        ("product-ca", "ca.key", "root", "ca.pem"),
-        ("leaf", "service.pub", "ca", "leaf.pem"),
-    ] {
-        let (issuer, issuer_key) = (format!("{issuer}.pem"), format!("{issuer}.key"));
-        expect(
-            0,
-            &[
-                "pki",
-                "issue",
-                "--kind",
-                kind,
-                "--key",
-                key,
-                "--issuer",
-                &issuer,
-                "--issuer-key",
-                &issuer_key,
-                "--name",
-                &format!("CN={out}"),
-                "--core",
-                "0",
-                "--device-class",
-                &class,
-                "--max-version",
-                "9",
-                "--out",
-                out,
-            ],
-        );
-    }
-    expect(
-        0,
-        &[
-            "sign",
-            "fw.elf",
-            "--platform",
-            &platform,
-            "--core",
-            "m4",
-            "--security-version",
-            "3",
-            "--root",
-            "root.pem",
-            "--key",
-            KEY,
-            "--cert",
-            "leaf.pem",
-            "--cert",
-            "ca.pem",
-        ],
-    );
-    expect(0, &["verify", "fw.cwfw", "--root", "root.pem"]);
+    desk.authorities("development");
+    desk.certify("leaf", "service.pub", "development");
+    let sign = format!("{SIGN} --root root.pem --key {KEY}");
+    let certificates = "--cert service.pem --cert ca.pem";
+    desk.expect(0, &format!("{sign} {certificates}"));
+    desk.expect(0, "verify fw.cwfw --root root.pem");
     // A garbage signature leaves no bundle.
     script(&desk, "head -c 64 /dev/urandom | openssl base64");
-    expect(
-        4,
-        &[
-            "sign",
-            "fw.elf",
-            "--platform",
-            &platform,
-            "--core",
-            "m4",
-            "--security-version",
-            "3",
-            "--root",
-            "root.pem",
-            "--key",
-            KEY,
-            "--cert",
-            "leaf.pem",
-            "--cert",
-            "ca.pem",
-            "--out",
-            "new.cwfw",
-        ],
-    );
+    desk.expect(4, &format!("{sign} {certificates} --out new.cwfw"));
     assert!(!desk.path("new.cwfw").exists());
     // A program may hand over its certificates too; then none need be named.
     script(
         &desk,
-        &honest(ECDSA).replace("cat service.pub", "cat service.pub leaf.pem ca.pem"),
+        &honest(ECDSA).replace("cat service.pub", "cat service.pub service.pem ca.pem"),
     );
-    expect(
-        0,
-        &[
-            "sign",
-            "fw.elf",
-            "--platform",
-            &platform,
-            "--core",
-            "m4",
-            "--security-version",
-            "3",
-            "--root",
-            "root.pem",
-            "--key",
-            KEY,
-            "--out",
-            "new.cwfw",
-        ],
-    );
+    desk.expect(0, &format!("{sign} --out new.cwfw"));
 }
 
 #[test]
@@ -454,6 +325,6 @@ fn the_example_of_the_document_signs() {
         .nth(1)
         .and_then(|rest| rest.split("```").next())
         .expect("an example");
-    fs::write(desk.path("body"), example).expect("written");
+    desk.write("body", example);
     signs(&desk);
 }
