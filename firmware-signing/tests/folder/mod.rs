@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses another part of it")]
 
+pub(crate) mod verbs;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,6 +140,23 @@ pub(crate) fn ended(command: &mut Command) -> Ended {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// One line, naming the file and what to do, and no panic.
+#[track_caller]
+pub(crate) fn expect_line(ended: &Ended, code: i32, file: &str, what: &str) {
+    assert_eq!(ended.code, Some(code), "{what}: {ended:?}");
+    assert_eq!(ended.err.lines().count(), 1, "{what}: {ended:?}");
+    assert!(
+        ended.err.starts_with("corewarden-sign: "),
+        "{what}: {ended:?}"
+    );
+    assert!(ended.err.contains(file), "{what} names {file}: {ended:?}");
+    assert!(
+        ended.err.contains("; "),
+        "{what} says what to do: {ended:?}"
+    );
+    assert!(!ended.err.contains("panicked"), "{what}: {ended:?}");
 }
 
 /// With a resource table whose vrings the platform places.
