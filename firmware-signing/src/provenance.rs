@@ -16,9 +16,9 @@ pub struct Facts<'a> {
     pub bundle_parts: &'a [&'a [u8]],
     /// The bundle digest, which no signature changes.
     pub bundle_digest: &'a [u8; 48],
-    /// Files that went into it, the ELF first: name and bytes.
-    pub inputs: &'a [(&'a str, &'a [u8])],
-    /// Files of which only the digest is known: name and SHA-384.
+    /// The ELF that went into it: name and SHA-256.
+    pub elf: (&'a str, [u8; 32]),
+    /// Other files that it names: name and SHA-384.
     pub named: &'a [(&'a str, [u8; 48])],
     /// What was asked for.
     pub options: &'a crate::Options<'a>,
@@ -94,13 +94,14 @@ pub fn is_uri(text: &str) -> bool {
 }
 
 fn dependencies<'a>(facts: &Facts<'a>) -> Vec<Resource<'a>> {
-    let read = facts.inputs.iter().map(|&(name, bytes)| Resource {
+    let (name, digest) = &facts.elf;
+    let elf = Resource {
         name,
         digest: Digests {
-            sha256: Some(hex(&sha256(&[bytes]))),
+            sha256: Some(hex(digest)),
             sha384: None,
         },
-    });
+    };
     let named = facts.named.iter().map(|(name, digest)| Resource {
         name,
         digest: Digests {
@@ -108,7 +109,7 @@ fn dependencies<'a>(facts: &Facts<'a>) -> Vec<Resource<'a>> {
             sha384: Some(hex(digest)),
         },
     });
-    read.chain(named).collect()
+    std::iter::once(elf).chain(named).collect()
 }
 
 #[derive(Serialize)]

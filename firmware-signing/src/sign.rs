@@ -14,8 +14,9 @@ use crate::elf::Image;
 use crate::key::{Algorithm, Signer};
 use crate::pki::{Certificate, Date, order_chain};
 use crate::place::{Placed, place};
+use crate::strip::Stripping;
 use crate::verify::{Device, Trust};
-use crate::{Error, request, strip, verify};
+use crate::{Error, request, verify};
 
 /// What goes into a bundle besides the ELF.
 #[derive(Clone, Copy, Debug)]
@@ -203,9 +204,9 @@ pub fn sign(
     sign_in_parts(elf, options, &[slot]).map(Signed::into_bytes)
 }
 
-/// Signs `elf` in these slots, which ascend: its part and what is appended.
+/// Signs `elf` in these slots, which ascend: its part and what is appended. What is handed over whole is not copied.
 pub fn sign_in_parts<'a>(
-    elf: &'a [u8],
+    elf: impl Into<Cow<'a, [u8]>>,
     options: &Options<'_>,
     slots: &[Slot<'_>],
 ) -> Result<Signed<'a>, Error> {
@@ -213,9 +214,10 @@ pub fn sign_in_parts<'a>(
         .iter()
         .map(|slot| SlotChain::new(slot.number, slot.signer.public_key(), slot.certificates))
         .collect::<Result<Vec<_>, _>>();
+    let elf = elf.into();
     // What is wrong with the image is said before what is wrong with the key.
-    refuse_signed(elf)?;
-    Image::parse(elf)?;
+    refuse_signed(&elf)?;
+    Image::parse(&elf)?;
     let unsigned = draft(elf, options, chains?)?;
     let message = unsigned.message();
     let signatures = slots
@@ -231,20 +233,24 @@ pub fn sign_in_parts<'a>(
 
 /// All of the bundle of `elf` but the signatures of `slots`. No root is asked here.
 pub fn draft<'a>(
-    elf: &'a [u8],
+    elf: impl Into<Cow<'a, [u8]>>,
     options: &Options<'_>,
     slots: Vec<SlotChain>,
 ) -> Result<Unsigned<'a>, Error> {
-    refuse_signed(elf)?;
-    let image = Image::parse(elf)?;
+    let elf = elf.into();
+    refuse_signed(&elf)?;
+    let image = Image::parse(&elf)?;
     if let Some(at) = options.at {
         let mut certificates = slots.iter().flat_map(|slot| &slot.certificates);
         certificates.try_for_each(|one| one.check_dates(at))?;
     }
-    let kept = if options.keep_all {
-        Cow::Borrowed(elf)
-    } else {
-        strip::strip(&image)
+    let stripping = match options.keep_all {
+        true => None,
+        false => Stripping::of(&image),
+    };
+    let kept = match stripping {
+        Some(stripping) => Cow::Owned(stripping.apply(elf.into_owned())),
+        None => elf,
     };
     let image = Image::parse(&kept)?;
     let placed = place_on_all(&image, &cores(options)?)?;

@@ -14,21 +14,59 @@ use goblin::elf::section_header::{
 
 use crate::elf::Image;
 
-/// The ELF without debug sections; borrowed where nothing is left out.
-pub fn strip<'a>(image: &Image<'a>) -> Cow<'a, [u8]> {
-    match stripped(image) {
-        Some(bytes) if bytes.len() < image.bytes().len() => Cow::Owned(bytes),
-        _ => Cow::Borrowed(image.bytes()),
+/// What is left out of an ELF: small beside it, so that a large one is changed where it lies instead of being copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stripping {
+    /// What becomes zero, ascending.
+    gaps: Vec<Range<usize>>,
+    /// Where what stays ends, and `tail` begins.
+    fixed_end: usize,
+    /// Symbols, names, and the new section table.
+    tail: Vec<u8>,
+    /// Fields of the ELF header.
+    header: Vec<(usize, Vec<u8>)>,
+}
+
+impl Stripping {
+    /// What debug sections take up in the image; `None` where nothing is left out.
+    pub fn of(image: &Image<'_>) -> Option<Self> {
+        let stripping = stripped(image)?;
+        (stripping.size() < image.bytes().len()).then_some(stripping)
+    }
+
+    /// Takes them out of the image's own bytes.
+    pub fn apply(self, mut elf: Vec<u8>) -> Vec<u8> {
+        elf.truncate(self.fixed_end);
+        for gap in self.gaps {
+            elf[gap].fill(0);
+        }
+        for (at, field) in self.header {
+            elf[at..at + field.len()].copy_from_slice(&field);
+        }
+        elf.extend(self.tail);
+        elf
+    }
+
+    fn size(&self) -> usize {
+        self.fixed_end + self.tail.len()
+    }
+
+    /// Sections begin at multiples of eight.
+    fn align(&mut self) {
+        let missing = self.size().next_multiple_of(8) - self.size();
+        self.tail.resize(self.tail.len() + missing, 0);
     }
 }
 
-fn stripped(image: &Image<'_>) -> Option<Vec<u8>> {
+fn stripped(image: &Image<'_>) -> Option<Stripping> {
     let layout = Layout::of(image)?;
-    let mut out = vec![0; layout.fixed_end];
-    for range in &layout.fixed {
-        out.get_mut(range.clone())?
-            .copy_from_slice(image.bytes().get(range.clone())?);
-    }
+    image.bytes().get(..layout.fixed_end)?;
+    let mut out = Stripping {
+        gaps: layout.gaps(),
+        fixed_end: layout.fixed_end,
+        tail: Vec::new(),
+        header: Vec::new(),
+    };
 
     let shape = Shape::of(image);
     let mut headers = Vec::new();
@@ -40,15 +78,16 @@ fn stripped(image: &Image<'_>) -> Option<Vec<u8>> {
         let mut header = image.bytes().get(at..at + shape.section)?.to_vec();
         let mut info = section.sh_info;
         if layout.movable.contains(&index) {
-            let mut content = image.bytes().get(section.file_range()?)?.to_vec();
+            let mut content = Cow::Borrowed(image.bytes().get(section.file_range()?)?);
             if section.sh_type == SHT_SYMTAB {
-                (content, info) = symbols(&content, section, &shape, &layout.renumbered)?;
+                let (kept, first_global) = symbols(&content, section, &shape, &layout.renumbered)?;
+                (content, info) = (Cow::Owned(kept), first_global);
             }
-            out.resize(out.len().next_multiple_of(8), 0);
-            shape.put(&mut header, shape.offset, out.len() as u64);
+            out.align();
+            shape.put(&mut header, shape.offset, out.size() as u64);
             shape.put(&mut header, shape.size, content.len() as u64);
-            out.extend(content);
-            if out.len() > image.bytes().len() {
+            out.tail.extend_from_slice(&content);
+            if out.size() > image.bytes().len() {
                 return None;
             }
         } else if points_to_section(section) {
@@ -60,15 +99,16 @@ fn stripped(image: &Image<'_>) -> Option<Vec<u8>> {
         headers.push(header);
     }
 
-    out.resize(out.len().next_multiple_of(8), 0);
-    let table = out.len() as u64;
+    out.align();
+    let table = (out.size() as u64).to_le_bytes();
     let count = u16::try_from(headers.len()).ok()?;
-    headers.iter().for_each(|header| out.extend(header));
-    let names = layout.renumber(u32::from(image.header.e_shstrndx))?;
-    shape.put(&mut out, shape.table_offset, table);
-    let counts = shape.counts;
-    out[counts..counts + 2].copy_from_slice(&count.to_le_bytes());
-    out[counts + 2..counts + 4].copy_from_slice(&u16::try_from(names).ok()?.to_le_bytes());
+    let names = u16::try_from(layout.renumber(u32::from(image.header.e_shstrndx))?).ok()?;
+    headers.iter().for_each(|header| out.tail.extend(header));
+    out.header = vec![
+        (shape.table_offset, table[..shape.word].to_vec()),
+        (shape.counts, count.to_le_bytes().to_vec()),
+        (shape.counts + 2, names.to_le_bytes().to_vec()),
+    ];
     Some(out)
 }
 
@@ -141,6 +181,13 @@ impl Layout {
             renumbered,
             table: usize::try_from(image.header.e_shoff).ok()?,
         })
+    }
+
+    /// What lies between the ranges that stay.
+    fn gaps(&self) -> Vec<Range<usize>> {
+        let ends = std::iter::once(0).chain(self.fixed.iter().map(|range| range.end));
+        let gaps = ends.zip(&self.fixed).map(|(end, next)| end..next.start);
+        gaps.filter(|gap| !gap.is_empty()).collect()
     }
 
     /// A link to a section that goes becomes none.

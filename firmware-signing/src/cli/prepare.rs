@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Prepare) -> Result<Report, Failure> {
     for (path, name) in elves.iter().zip(&names) {
         let elf = files::read(path, MAX_INPUT)?;
         let failed = Failure::at(path);
-        let wrapped = wrapped(&elf, &options, &slots).map_err(&failed)?;
+        let wrapped = wrapped(elf, &options, &slots).map_err(&failed)?;
         let bytes = wrapped.parts().concat();
         let prepared = Prepared::read(&bytes).map_err(&failed)?;
         let image = Image::of(name, &prepared).map_err(&failed)?;
@@ -81,11 +81,11 @@ pub(super) fn run(arguments: &Prepare) -> Result<Report, Failure> {
     }))
 }
 
-fn wrapped<'a>(
-    elf: &'a [u8],
+fn wrapped(
+    elf: Vec<u8>,
     options: &Options<'_>,
     slots: &[SlotChain],
-) -> Result<Wrapped<'a>, Error> {
+) -> Result<Wrapped<'static>, Error> {
     let wrapped = Wrapped::new(draft(elf, options, slots.to_vec())?)?;
     // What a device would refuse is found before anybody walks to the token.
     wrapped.judge(options)?;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
+use certificate_chain::sha256;
 use clap::Args;
 use firmware_bundle::SbomDigest;
 use serde::Serialize;
@@ -111,11 +112,13 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
         signer: &second.key,
         certificates: &second.chain,
     }));
-    let signed = signing::sign_in_parts(&elf, &options, &slots).map_err(Failure::at(elf_path))?;
-    match &arguments.provenance {
+    let elf_size = elf.len();
+    let elf_digest = arguments.provenance.as_ref().map(|_| sha256(&[&elf]));
+    let signed = signing::sign_in_parts(elf, &options, &slots).map_err(Failure::at(elf_path))?;
+    match arguments.provenance.as_ref().zip(elf_digest) {
         None => files::write(&out, kind, &[&signed.elf, &signed.trailer])?,
-        Some(path) => {
-            let statement = statement(arguments, &elf, &options, &signed, (&out, key.public_key()));
+        Some((path, elf)) => {
+            let statement = statement(arguments, elf, &options, &signed, (&out, key.public_key()));
             files::publish(vec![
                 Staged::new(&out, kind, &[&signed.elf, &signed.trailer])?,
                 Staged::new(path, kind, &[statement.as_bytes()])?,
@@ -140,13 +143,13 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
         sbom: plan.sbom.map(|digest| hex(&digest)),
         size: (signed.elf.len() + signed.trailer.len()) as u64,
         trailer_size: signed.trailer.len() as u64,
-        stripped: (elf.len() - signed.elf.len()) as u64,
+        stripped: (elf_size - signed.elf.len()) as u64,
     }))
 }
 
 fn statement(
     arguments: &Sign,
-    elf: &[u8],
+    elf: [u8; 32],
     options: &Options<'_>,
     signed: &crate::Signed<'_>,
     (out, public_key): (&Path, &[u8]),
@@ -166,7 +169,7 @@ fn statement(
         bundle: &file_name(out),
         bundle_parts: &[&signed.elf, &signed.trailer],
         bundle_digest: &signed.digest,
-        inputs: &[(&elf_name, elf)],
+        elf: (&elf_name, elf),
         named: &named,
         options,
         key_id: key_id(public_key),
