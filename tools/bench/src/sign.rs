@@ -12,7 +12,10 @@ use firmware_signing::sample::Elf;
 use serde_json::{Map, Value, json};
 use tests::images::workspace;
 
-use crate::Row;
+use crate::{
+    Row,
+    ceremony::{Ceremony, IMAGES},
+};
 
 /// Signing with the program `signer`, as it is shipped. `rproc` is OP-TEE's sign_rproc_fw.py, if it is there.
 ///
@@ -38,6 +41,8 @@ pub fn figures(signer: &Path, rproc: Option<&Path>) -> Result<Vec<Row>> {
     for size in SIZES {
         commands.extend(desk.commands(size));
     }
+    let ceremony = Ceremony::new(signer, memory.path())?;
+    commands.extend(ceremony.commands());
     let answers = measure(&commands)?;
     let answer = |name: &str| Answer::of(&answers, name);
 
@@ -84,6 +89,18 @@ pub fn figures(signer: &Path, rproc: Option<&Path>) -> Result<Vec<Row>> {
         unit: "MiB",
         target: 20.0,
         beside: format!("--help {:.1} MiB", answer("help")?.peak),
+    });
+    let (prepare, attach) = (answer("ceremony-prepare")?, answer("ceremony-attach")?);
+    rows.push(Row {
+        name: "sign_ceremony",
+        what: format!("{IMAGES} images: one request, one login to SoftHSM"),
+        figure: (prepare.wall + attach.wall) / 1e3,
+        unit: "s",
+        target: 3.0,
+        beside: format!(
+            "prepare {:.0} ms, attach {:.0} ms of it, without fsync",
+            prepare.wall, attach.wall
+        ),
     });
     Ok(rows)
 }
