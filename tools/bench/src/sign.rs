@@ -43,7 +43,7 @@ pub fn figures(signer: &Path, rproc: Option<&Path>) -> Result<Vec<Row>> {
     }
     let ceremony = Ceremony::new(signer, memory.path())?;
     commands.extend(ceremony.commands());
-    let answers = measure(&commands)?;
+    let answers = measure(&commands, &[desk.memory.join(OUT), desk.disk.join(OUT)])?;
     let answer = |name: &str| Answer::of(&answers, name);
 
     let mut rows = vec![Row {
@@ -170,8 +170,8 @@ impl Desk<'_> {
         );
         let image = self.image(size).display().to_string();
         let platform = self.memory.join("board.toml").display().to_string();
-        let in_memory = self.memory.join("out").display().to_string();
-        let on_disk = self.disk.join("out").display().to_string();
+        let in_memory = self.memory.join(OUT).display().to_string();
+        let on_disk = self.disk.join(OUT).display().to_string();
         let sign = |out: &str| {
             self.words(&[
                 "sign",
@@ -281,9 +281,11 @@ impl Answer {
     }
 }
 
-fn measure(commands: &[(String, Vec<String>)]) -> Result<Map<String, Value>> {
+/// Runs each command many times, each time without the files of `outputs`.
+fn measure(commands: &[(String, Vec<String>)], outputs: &[PathBuf]) -> Result<Map<String, Value>> {
     let mut child = Command::new("/usr/bin/python3")
         .args(["-c", include_str!("measure.py"), RUNS])
+        .args(outputs)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -305,6 +307,7 @@ fn measure(commands: &[(String, Vec<String>)]) -> Result<Map<String, Value>> {
 
 /// In MiB.
 const SIZES: [usize; 2] = [1, 16];
+const OUT: &str = "out";
 const RUNS: &str = "12";
 /// Where the core's private memory begins, and how large it is here.
 const START: u64 = 0x2100_0000;
