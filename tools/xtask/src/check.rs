@@ -1,12 +1,14 @@
 //! `cargo xtask check`: everything that CI runs.
 
-use std::{collections::BTreeSet, path::PathBuf, process::Command};
+use std::{collections::BTreeSet, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tests::images::workspace;
 
 use crate::{
-    bench, dist, e2e,
+    bench,
+    cargo_tool::CargoTool,
+    dist, e2e,
     run::{cargo, execute, execute_and_read, say, step},
     traceability,
 };
@@ -107,7 +109,7 @@ fn foreign_clippy() -> Result<()> {
 fn deny() -> Result<()> {
     // It judges the dependencies of every platform, also of those that nothing here was built for yet.
     execute(&mut cargo(["fetch", "--quiet", "--locked"]))?;
-    let mut command = Command::new(cargo_deny()?);
+    let mut command = Command::new(CARGO_DENY.path()?);
     execute(
         command
             .args(["--offline", "check", "bans", "licenses", "sources"])
@@ -115,23 +117,9 @@ fn deny() -> Result<()> {
     )
 }
 
-/// cargo-deny of one version, built once into the cache.
-fn cargo_deny() -> Result<PathBuf> {
-    let folder = testbed::Cache::open()?
-        .path()
-        .join("cargo-deny")
-        .join(CARGO_DENY);
-    let program = folder.join("bin/cargo-deny");
-    if !program.exists() {
-        say("building cargo-deny, once; this takes a few minutes");
-        let version = format!("={CARGO_DENY}");
-        let mut install = cargo(["install", "--quiet", "--locked", "--no-default-features"]);
-        install
-            .args(["cargo-deny", "--version", &version, "--root"])
-            .arg(&folder);
-        execute(&mut install).context("cargo-deny cannot be had")?;
-    }
-    Ok(program)
-}
-
-const CARGO_DENY: &str = "0.20.2";
+const CARGO_DENY: CargoTool = CargoTool {
+    name: "cargo-deny",
+    version: "0.20.2",
+    options: &[],
+    takes: "a few minutes",
+};

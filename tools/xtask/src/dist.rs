@@ -14,7 +14,10 @@ use anyhow::{Context, Result};
 use flate2::{Compression, GzBuilder};
 use tests::images::workspace;
 
-use crate::run::{cargo, execute, say};
+use crate::{
+    cargo_tool::CargoTool,
+    run::{cargo, execute, say},
+};
 
 pub(crate) use trial::run_all;
 
@@ -163,7 +166,7 @@ fn collect(root: &Path, below: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> 
 
 /// Debian's package `name`, of the crate in `folder`; its contents stand in that crate's Cargo.toml.
 fn package(folder: &str, name: &str, out: &Path, more: &[&str]) -> Result<PathBuf> {
-    let mut command = Command::new(cargo_deb()?);
+    let mut command = Command::new(CARGO_DEB.path()?);
     command
         .args(["--quiet", "--no-build", "--no-strip", "--no-dbgsym"])
         .args(["--locked", "--offline", "--compress-system", "--fast"])
@@ -190,32 +193,6 @@ fn package(folder: &str, name: &str, out: &Path, more: &[&str]) -> Result<PathBu
     anyhow::bail!("cargo-deb made no package {name} in {}", out.display())
 }
 
-/// cargo-deb of one version, built once into the cache.
-fn cargo_deb() -> Result<PathBuf> {
-    let folder = testbed::Cache::open()?
-        .path()
-        .join("cargo-deb")
-        .join(CARGO_DEB);
-    let program = folder.join("bin/cargo-deb");
-    if !program.exists() {
-        say("building cargo-deb, once; this takes a minute");
-        let version = format!("={CARGO_DEB}");
-        // Not optimised: it moves a few megabytes, and xz does the compression.
-        let mut install = cargo(["install", "--quiet", "--locked", "--debug"]);
-        install
-            .args([
-                "--no-default-features",
-                "cargo-deb",
-                "--version",
-                &version,
-                "--root",
-            ])
-            .arg(&folder);
-        execute(&mut install).context("cargo-deb cannot be had")?;
-    }
-    Ok(program)
-}
-
 /// What `command` prints; a failure repeats what it said.
 fn read(command: &mut Command) -> Result<Vec<u8>> {
     let output = command
@@ -233,7 +210,13 @@ fn read(command: &mut Command) -> Result<Vec<u8>> {
 
 const SIGNER: &str = "corewarden-sign";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const CARGO_DEB: &str = "3.8.0";
+const CARGO_DEB: CargoTool = CargoTool {
+    name: "cargo-deb",
+    version: "3.8.0",
+    // Not optimised: it moves a few megabytes, and xz does the compression.
+    options: &["--debug"],
+    takes: "a minute",
+};
 /// 1980-01-01: the time of everything in the packages, early enough for every file system and late enough for zip.
 const TIME: u64 = 315_532_800;
 const MAN: &str = "share/man/man1";

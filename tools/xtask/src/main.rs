@@ -4,6 +4,7 @@
 //! installs itself through `testbed`.
 
 mod bench;
+mod cargo_tool;
 mod check;
 mod demo;
 mod dist;
