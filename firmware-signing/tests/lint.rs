@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use firmware_signing::elf::Image;
 use firmware_signing::lint::{Finding, Rule, Severity, lint};
 use firmware_signing::place::place;
-use firmware_signing::sample::{Elf, Segment};
+use firmware_signing::sample::{Chain, Content, Elf, Section, Segment};
+use firmware_signing::sign::{Slot, sign_in_parts};
+use firmware_signing::{Error, Options};
 use platform::{File, Platform};
 
 /// A firmware with nothing to find fault with, in parts that a test can break.
@@ -174,6 +176,10 @@ const CASES: &[Case] = &[
     Case {
         change: |fw| fw.table.vrings[1][3] = 256,
         found: &[(Rule::NotifyId, Some((0x2120_0048, 0x2120_005c)))],
+    },
+    Case {
+        change: |fw| fw.elf.sections.push(build_id(65)),
+        found: &[(Rule::NotLoadable, None)],
     },
     Case {
         change: |fw| fw.vectors[1] = 0x2110_0001,
@@ -356,10 +362,71 @@ fn every_lint_rule_is_found_with_its_addresses() {
         assert_eq!(found, case.found, "case {index}");
         met.extend(found.into_iter().map(|(rule, _)| rule));
     }
-    // What it stands for is kept by the tests below.
-    met.insert(Rule::NotLoadable);
     let all: BTreeSet<Rule> = Rule::ALL.iter().copied().collect();
     assert_eq!(met, all, "every rule is broken once");
+}
+
+#[test]
+fn a_build_id_that_a_bundle_has_no_room_for_is_not_loadable() {
+    let longest = Firmware::good().with(|fw| fw.elf.sections.push(build_id(64)));
+    assert_eq!(longest.lint(), Vec::new());
+    signed(&longest).expect("it is signed");
+    let longer = Firmware::good().with(|fw| fw.elf.sections.push(build_id(65)));
+    let error = Error::Bundle(firmware_bundle::Error::BuildIdLength { length: 65 });
+    assert_eq!(signed(&longer), Err(error));
+    assert_eq!(
+        longer.lint(),
+        [Finding {
+            rule: Rule::NotLoadable,
+            message: error.to_string(),
+            addresses: None,
+            fix: "-Wl,--build-id=sha1, or another build id of at most 64 bytes".to_owned(),
+        }]
+    );
+}
+
+/// As `sign` does it, with the signature left out.
+fn signed(firmware: &Firmware) -> Result<(), Error> {
+    let platform = firmware.platform();
+    let chain = Chain::development(&[0], &[platform.device_class().bytes()], 9)?;
+    let certificates = [chain.leaf.0.clone(), chain.product_ca.0.clone()];
+    let slot = Slot {
+        number: 0,
+        signer: &chain.leaf.1,
+        certificates: &certificates,
+    };
+    let options = Options {
+        platform: &platform,
+        cores: &[0],
+        security_version: 3,
+        display_version: "",
+        build_id: None,
+        sbom: None,
+        keep_all: false,
+        roots: &[],
+        at: None,
+    };
+    sign_in_parts(&firmware.build(), &options, &[slot]).map(drop)
+}
+
+/// A section with a GNU build id of so many bytes.
+fn build_id(length: u32) -> Section {
+    let mut note = Vec::new();
+    for word in [4, length, 3] {
+        note.extend(word.to_le_bytes());
+    }
+    note.extend(b"GNU\0");
+    note.resize(note.len() + length.next_multiple_of(4) as usize, 0x5a);
+    Section {
+        name: ".note.gnu.build-id",
+        kind: 7,
+        flags: 2,
+        address: 0,
+        link: 0,
+        info: 0,
+        entry_size: 0,
+        content: Content::Own(note),
+    }
 }
 
 #[test]
@@ -387,7 +454,12 @@ fn lint_calls_an_error_exactly_what_signing_refuses() {
         });
         let findings = firmware.lint();
         let refused = findings.iter().any(|one| one.severity() == Severity::Error);
-        let counted = |rule| matches!(rule, Rule::SegmentCount | Rule::ImageSize);
+        let counted = |rule| {
+            matches!(
+                rule,
+                Rule::SegmentCount | Rule::ImageSize | Rule::NotLoadable
+            )
+        };
         if findings.iter().all(|one| counted(one.rule)) {
             // Counted when the manifest is written.
             continue;
@@ -461,7 +533,6 @@ fn the_fix_is_a_line_with_the_platforms_own_numbers() {
 
 #[test]
 fn a_file_that_is_no_elf_is_an_error_and_no_finding() {
-    use firmware_signing::Error;
     let platform = Firmware::good().platform();
     let core = &platform.cores()[0];
     assert_eq!(lint(b"", core), Err(Error::InputEmpty));

@@ -8,6 +8,7 @@ mod memory;
 mod table;
 mod vectors;
 
+use firmware_bundle::MAX_BUILD_ID;
 use platform::{Core, Region};
 
 pub use finding::{Finding, Rule, Severity};
@@ -35,12 +36,29 @@ pub fn lint(elf: &[u8], core: &Core) -> Result<Vec<Finding>, Error> {
     findings.extend(vectors::beginning(&subject));
     findings.extend(table::resource_table(&subject));
     let refused = |finding: &Finding| finding.severity() == Severity::Error;
-    if !findings.iter().any(refused)
-        && let Err(error) = place::place(&image, core)
-    {
-        findings.push(Finding::of(Rule::NotLoadable, &error));
+    if !findings.iter().any(refused) {
+        findings.extend(build_id(&image));
+        if let Err(error) = place::place(&image, core) {
+            findings.push(Finding::of(Rule::NotLoadable, &error));
+        }
     }
     Ok(findings)
+}
+
+/// The one thing of the ELF besides its memory that a manifest may have no room for.
+fn build_id(image: &Image<'_>) -> Option<Finding> {
+    let length = image.build_id()?.len();
+    if length <= MAX_BUILD_ID {
+        return None;
+    }
+    let error = Error::Bundle(firmware_bundle::Error::BuildIdLength {
+        // As the manifest's writer has it: what does not fit its field is u8::MAX.
+        length: u8::try_from(length).unwrap_or(u8::MAX),
+    });
+    Some(Finding {
+        fix: format!("-Wl,--build-id=sha1, or another build id of at most {MAX_BUILD_ID} bytes"),
+        ..Finding::of(Rule::NotLoadable, &error)
+    })
 }
 
 /// What is looked at.
