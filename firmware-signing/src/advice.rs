@@ -25,6 +25,7 @@ impl Error {
             | Self::NotUuid
             | Self::PinInUri
             | Self::PairMalformed
+            | Self::PlatformMissing
             | Self::RequestName
             | Self::RequestNameTwice
             | Self::RootMissing
@@ -330,6 +331,7 @@ impl Error {
             Self::KeyMalformed => "give a private key as PEM or DER, PKCS#8 or SEC1",
             Self::KeyPassphraseWrong => "give the passphrase that it was encrypted with",
             Self::Platform(_) | Self::PlatformMalformed => "mend the platform file",
+            Self::PlatformMissing => "name its file with --platform",
             Self::Refused(_) => "sign it for this device, or judge it for another",
             _ => return None,
         })

@@ -487,6 +487,9 @@ pub enum Error {
     /// The platform file is not TOML, or lacks something.
     #[error("not a platform file")]
     PlatformMalformed,
+    /// A core or a floor, but no machine it belongs to.
+    #[error("no platform named")]
+    PlatformMissing,
     /// A signing program's answer is not what was asked for.
     #[error("the signing program's answer is malformed")]
     ProgramAnswer,

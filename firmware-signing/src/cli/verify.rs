@@ -37,21 +37,16 @@ pub(super) struct Verify {
         value_delimiter = ':'
     )]
     second_roots: Vec<PathBuf>,
-    /// The platform file (TOML) of the machine to judge for
-    #[arg(long, value_name = "FILE", requires = "core")]
+    /// The platform file (TOML) of the machine to judge for; goes with --core [env: COREWARDEN_PLATFORM]
+    // Read from the environment by hand: as clap's, a job's settings would forbid --against, as the options do.
+    #[arg(long, value_name = "FILE")]
     platform: Option<PathBuf>,
-    /// The core to judge for, by name or id
-    #[arg(long, value_name = "CORE", requires = "platform")]
+    /// The core to judge for, by name or id; goes with --platform [env: COREWARDEN_CORE]
+    #[arg(long, value_name = "CORE")]
     core: Option<String>,
-    /// The lowest security version the device still takes
-    // Without a device there is nothing to compare it to; ignoring it would be a false "accepted".
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        default_value_t = 0,
-        requires = "platform"
-    )]
-    floor: u32,
+    /// The lowest security version the device still takes; 0 where it is left out
+    #[arg(long, value_name = "NUMBER")]
+    floor: Option<u32>,
     /// Judge the certificates' dates at this moment instead of now
     #[arg(long, value_name = "DATE", value_parser = date)]
     at: Option<Date>,
@@ -73,15 +68,14 @@ pub(super) fn run(arguments: &Verify) -> Result<Report, Failure> {
         judge::check_integrity(&bytes).map_err(&failed)?;
         return Err(failed(Error::NoTrustAnchor));
     };
-    let device = arguments.platform.as_deref().zip(arguments.core.as_deref());
     let mut place = None;
-    if let Some((file, core)) = device {
-        let platform = platform_file(file)?;
-        let core = core_of(&platform, file, core)?;
+    if let Some((file, core)) = device(arguments)? {
+        let platform = platform_file(&file)?;
+        let core = core_of(&platform, &file, &core)?;
         let device = Device {
             platform: &platform,
             core,
-            floor: arguments.floor,
+            floor: arguments.floor.unwrap_or_default(),
         };
         judge::admit(&bytes, &trust, &device).map_err(&failed)?;
         place = Some((platform.name().to_owned(), core.id()));
@@ -120,6 +114,22 @@ pub(super) fn run(arguments: &Verify) -> Result<Report, Failure> {
         display_version: authentic.manifest.display_version().to_owned(),
         dates_at: at.to_string(),
     }))
+}
+
+/// The platform file and the core to judge for, by options or the environment. One without the other, or a floor without either,
+/// would be a false "accepted" if it were ignored.
+fn device(arguments: &Verify) -> Result<Option<(PathBuf, String)>, Failure> {
+    let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let platform = arguments.platform.clone();
+    let platform = platform.or_else(|| said("COREWARDEN_PLATFORM").map(PathBuf::from));
+    let core = arguments.core.clone();
+    let core = core.or_else(|| Some(said("COREWARDEN_CORE")?.to_string_lossy().into_owned()));
+    match (platform, core) {
+        (Some(platform), Some(core)) => Ok(Some((platform, core))),
+        (None, None) if arguments.floor.is_none() => Ok(None),
+        (None, _) => Err(Error::PlatformMissing.into()),
+        (Some(_), None) => Err(Error::CoreMissing.into()),
+    }
 }
 
 #[derive(Debug, Serialize)]
