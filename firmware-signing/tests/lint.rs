@@ -406,7 +406,7 @@ fn signed(firmware: &Firmware) -> Result<(), Error> {
         roots: &[],
         at: None,
     };
-    sign_in_parts(&firmware.build(), &options, &[slot]).map(drop)
+    sign_in_parts(firmware.build(), &options, &[slot]).map(drop)
 }
 
 /// A section with a GNU build id of so many bytes.
