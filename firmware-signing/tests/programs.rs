@@ -3,9 +3,10 @@
 mod ceremony;
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use ceremony::openssl::good;
@@ -287,6 +288,95 @@ fn a_program_that_hangs_is_ended() {
             "{body}: it still runs"
         );
     }
+}
+
+#[test]
+fn what_a_hanging_program_started_is_ended_with_it() {
+    let desk = desk(P256);
+    // The one waits for its child, the other has left it alone with the output.
+    for body in [
+        "sleep 1000 & echo $! > pid; wait",
+        "sleep 1000 & echo $! > pid",
+    ] {
+        fs::write(desk.path("body"), format!("{body}\n")).expect("written");
+        let _ = fs::remove_file(desk.path("req.pem"));
+        // In a session of its own there is no terminal, whoever runs this test.
+        let line = [
+            "--wait",
+            env!("CARGO_BIN_EXE_corewarden-sign"),
+            "csr",
+            "--key",
+            KEY,
+        ];
+        let output = Command::new("setsid")
+            .args(line)
+            .args([
+                "--name",
+                "CN=service",
+                "--out",
+                "req.pem",
+                "--signer-timeout",
+                "3",
+            ])
+            .current_dir(desk.folder())
+            .stdin(Stdio::null())
+            .output()
+            .expect("util-linux is everywhere");
+        let all = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(6), "{body}: {all}");
+        assert!(all.contains("gave no answer within 3 s"), "{body}: {all}");
+        let pid = fs::read_to_string(desk.path("pid")).expect("there");
+        ends(pid.trim());
+        fs::remove_file(desk.path("pid")).expect("removed");
+    }
+}
+
+/// Waits until a process is gone, or has ended and waits for its new parent to notice.
+fn ends(pid: &str) {
+    let begin = Instant::now();
+    loop {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = stat.rsplit(") ").next().unwrap_or_default();
+        if state.is_empty() || state.starts_with('Z') {
+            return;
+        }
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "{pid} still runs: {stat}"
+        );
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_program_may_ask_at_the_terminal() {
+    let desk = desk(P256);
+    // Whoever is not in the terminal's foreground would be stopped here, and run into the time limit.
+    script(
+        &desk,
+        &format!(
+            "read answer < /dev/tty\n[ \"$answer\" = yes ]\n{}",
+            honest(ECDSA)
+        ),
+    );
+    let line = format!(
+        "'{}' csr --key '{KEY}' --name CN=service --out req.pem --signer-timeout 100",
+        env!("CARGO_BIN_EXE_corewarden-sign")
+    );
+    let mut terminal = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(desk.folder())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("util-linux is everywhere");
+    // One answer for the public key, one for the signature.
+    let mut input = terminal.stdin.take().expect("piped");
+    input.write_all(b"yes\nyes\n").expect("written");
+    let output = terminal.wait_with_output().expect("it ends");
+    drop(input);
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    good(desk.folder(), "req -in req.pem -verify -noout");
 }
 
 #[test]

@@ -4,9 +4,10 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -14,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use super::file::read_public;
@@ -59,14 +61,19 @@ impl Program {
         // Strings and numbers: this cannot fail to become JSON.
         let mut text = serde_json::to_vec(request).unwrap_or_default();
         text.push(b'\n');
-        let mut child = Command::new(&self.path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(not_started)?;
+        let mut command = Command::new(&self.path);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // In a group of its own it is ended with all that it started. At a terminal it stays in ours: who is in another group may not ask
+        // there, and is not reached by Ctrl-C.
+        let alone = File::open("/dev/tty").is_err();
+        if alone {
+            command.process_group(0);
+        }
+        let mut child = command.spawn().map_err(not_started)?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         let mut child = Running {
             child,
+            alone,
             end: Instant::now() + limit,
             limit,
         };
@@ -317,6 +324,8 @@ fn base64(text: &[u8]) -> Result<Vec<u8>, Error> {
 /// A program that has been started and is not waited for longer than agreed.
 struct Running {
     child: Child,
+    /// Whether it leads a process group of its own.
+    alone: bool,
     end: Instant,
     limit: Duration,
 }
@@ -391,9 +400,12 @@ impl Running {
         }
     }
 
-    /// Ends it. Its own children live on, but nobody listens to them.
+    /// Ends it, and all that it started where it leads a group.
     fn kill(&mut self) {
-        // It may have ended in this moment; then there is nothing left to do.
+        // It may have ended in this moment; then there is nothing left to do. Until it is waited for, its number is nobody else's.
+        if self.alone {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
