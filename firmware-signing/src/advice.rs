@@ -28,8 +28,11 @@ impl Error {
             | Self::PlatformMissing
             | Self::RequestName
             | Self::RequestNameTwice
+            | Self::ResignLosesSlot { .. }
             | Self::RootMissing
             | Self::SecondKeyMissing
+            | Self::SecondSlotMissing
+            | Self::SignaturesUnused
             | Self::UriMalformed
             | Self::VerbUnknown => 2,
 
@@ -146,6 +149,7 @@ impl Error {
             | Self::SignerFailed
             | Self::TokenAmbiguous { .. }
             | Self::TokenGone
+            | Self::TokenInOneStep
             | Self::TokenMissing
             | Self::TokenRefused { .. }
             | Self::TokenUnusable => 6,
@@ -275,8 +279,13 @@ impl Error {
             Self::ResourceTablePlace { .. } => {
                 "place .resource_table there in the linker script: MEMORY { SHARED : ORIGIN = <that address>, LENGTH = 4K }"
             }
+            Self::ResignLosesSlot { .. } => {
+                "name the signer with --second-key, or `strip` the bundle and sign the ELF"
+            }
             Self::RootMissing => "give it with --root",
             Self::SecondKeyMissing => "name it with --second-key",
+            Self::SecondSlotMissing => "prepare it with --second-cert",
+            Self::SignaturesUnused => "leave out --signatures, or the keys",
             Self::SegmentInSharedWindow { .. } => {
                 "move it to a private region in the linker script; vrings and buffers need no section"
             }
@@ -292,6 +301,7 @@ impl Error {
             }
             Self::TokenAmbiguous { .. } => "add token=... or serial=... to the URI",
             Self::TokenGone => "insert it again",
+            Self::TokenInOneStep => "sign in two steps: `prepare`, pkcs11-tool --sign, `attach`",
             Self::TokenMissing => {
                 "check token=... and serial=... in the URI, and that the token is inserted"
             }

@@ -563,6 +563,12 @@ pub enum Error {
         /// As the request says.
         found: u32,
     },
+    /// Signing anew would leave a slot unsigned.
+    #[error("the bundle is signed in slot {slot}, and nobody is named to sign it there anew")]
+    ResignLosesSlot {
+        /// The slot.
+        slot: u8,
+    },
     /// The resource table breaks a rule.
     #[error("resource table: {0}")]
     ResourceTable(#[from] resource_table::Error),
@@ -596,6 +602,9 @@ pub enum Error {
     /// Certificates for slot 1, and nobody to sign it.
     #[error("certificates of a second signer are given, but no second key")]
     SecondKeyMissing,
+    /// A key for slot 1, which was not prepared.
+    #[error("a second key is given, but the image was prepared for one signature")]
+    SecondSlotMissing,
     /// A segment is loaded into memory that Linux can write.
     #[error(
         "segment {segment} ({from:#x}..{to:#x}) lies in the shared window, which Linux can write"
@@ -650,6 +659,9 @@ pub enum Error {
         /// The slot.
         slot: u8,
     },
+    /// A folder of signatures, and no slot whose signature would be read from it.
+    #[error("a folder of signatures is given, but keys sign all of it")]
+    SignaturesUnused,
     /// The signer answered with an error.
     #[error("the key could not sign")]
     SignerFailed,
@@ -684,6 +696,11 @@ pub enum Error {
     /// The token went away.
     #[error("the token was removed")]
     TokenGone,
+    /// The key wants its PIN before each signature, which takes two steps, and the token signs in one.
+    #[error(
+        "the key asks for its PIN before each signature (CKA_ALWAYS_AUTHENTICATE), and this token's module does not sign in parts then"
+    )]
+    TokenInOneStep,
     /// No token fits.
     #[error("no such token")]
     TokenMissing,

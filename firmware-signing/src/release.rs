@@ -4,21 +4,28 @@ use crate::Error;
 use crate::key::{Custody, Key, Signer, key_id, published};
 use crate::pki::{Certificate, Role, Scope};
 
-/// Refuses a key and its certificates where they are none for a release. `above` are all certificates that the signature rests on,
-/// the roots included.
+/// Refuses a key, its certificates and the roots that judge it where they are none for a release.
 pub fn check(key: &Key, chain: &[Certificate], roots: &[Certificate]) -> Result<(), Error> {
     refuse_published(key.public_key())?;
-    for certificate in chain.iter().chain(roots) {
+    check_certificates(chain, roots)?;
+    if key.custody() == Custody::PlainFile {
+        return Err(Error::ReleaseByPlainFile);
+    }
+    Ok(())
+}
+
+/// The same where the key is somewhere else: all that its certificates and the roots tell.
+pub fn check_certificates(chain: &[Certificate], roots: &[Certificate]) -> Result<(), Error> {
+    let all = || chain.iter().chain(roots);
+    for certificate in all() {
         refuse_published(&certificate.public_key()?)?;
     }
-    for certificate in chain {
+    for certificate in all() {
+        // bundle-format.md 11.13: what does not say its role is for development.
         let profile = certificate.profile()?;
         if profile.scope().map(Scope::role) != Some(Role::Release) {
             return Err(Error::ReleaseByDevelopment);
         }
-    }
-    if key.custody() == Custody::PlainFile {
-        return Err(Error::ReleaseByPlainFile);
     }
     Ok(())
 }

@@ -79,8 +79,12 @@ impl<'a> Whole<'a> {
         &self.digest
     }
 
-    /// The same content, to be signed by others, who have to be allowed to.
+    /// The same content, to be signed by others, who have to be allowed to: in every slot that is signed now, and in more if they like.
     pub fn resign(&self, slots: Vec<SlotChain>) -> Result<Unsigned<'a>, Error> {
+        let mut lost = self.slots.iter().map(|slot| slot.number);
+        if let Some(slot) = lost.find(|lost| slots.iter().all(|slot| slot.number != *lost)) {
+            return Err(Error::ResignLosesSlot { slot });
+        }
         for slot in &slots {
             may_sign(slot, &self.manifest)?;
         }

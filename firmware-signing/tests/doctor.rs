@@ -9,6 +9,8 @@ use std::process::Command;
 
 use ceremony::token::{PIN, Token};
 use ceremony::{Desk, text};
+use firmware_signing::key::Algorithm;
+use firmware_signing::sample::Chain;
 
 /// A desk with the development keys and certificates, the key for its owner only.
 fn desk() -> Desk {
@@ -276,5 +278,55 @@ fn programs_read_the_findings_as_json() {
         key["text"]
             .as_str()
             .is_some_and(|text| text.contains("absent.key"))
+    );
+}
+
+#[test]
+fn the_second_key_is_tried_as_the_first_is() {
+    let desk = desk();
+    let board = include_str!("../../ta/platforms/qemu-virt-two-slots.toml");
+    desk.write("two.toml", board);
+    let file: platform::File = toml::from_str(board).expect("TOML");
+    let class = platform::Platform::try_from(file).expect("a platform");
+    let class = class.device_class().bytes();
+    let chain = Chain::development_of([Algorithm::Ed25519; 3], &[0], &[class], 9);
+    let chain = chain.expect("a chain");
+    for (name, certificate) in [
+        ("second-root.pem", &chain.root.0),
+        ("second-ca.pem", &chain.product_ca.0),
+        ("second.pem", &chain.leaf.0),
+    ] {
+        desk.write(name, certificate.to_pem().expect("text"));
+    }
+    let key = chain.leaf.1.to_pem(Some("abc")).expect("text");
+    desk.write("second.key", key.as_bytes());
+    mode(&desk, "second.key", 0o600);
+    let base = "--key signer.key --root root.pem --platform two.toml --core m4 --at 2030-01-01 --second-root second-root.pem";
+    let second = "--second-key second.key --second-cert second.pem:second-ca.pem";
+    let pass = [("PASS", "abc"), ("COREWARDEN_SECOND_PIN", "987654")];
+    let env = "--second-passphrase-env PASS";
+
+    let out = run(&desk, 0, &format!("{base} {second} {env}"), &pass);
+    line(&out, "ok", "second.key: signs with ed25519, key ");
+    for about in ["second certs", "second roots", "second cores", "cores"] {
+        let begin = format!("ok    {about} ");
+        assert!(out.lines().any(|line| line.starts_with(&begin)), "{out}");
+    }
+    assert!(!out.contains("nothing reads it"), "{out}");
+
+    // Each thing that is wrong with the second is said of the second.
+    let out = run(&desk, 6, &format!("{base} {second}"), &pass);
+    line(&out, "fail", "second key");
+    line(&out, "ok", "signer.key: signs with");
+    let foreign = "--second-key second.key --second-cert signer.pem:ca.pem";
+    let out = run(&desk, 6, &format!("{base} {foreign} {env}"), &pass);
+    line(&out, "fail", "second certs  the key (");
+    let out = run(&desk, 5, &format!("{base} --second-key signer.key"), &[]);
+    assert!(out.contains("slot 1 is signed by the key"), "{out}");
+    let out = run(&desk, 0, base, &[]);
+    line(
+        &out,
+        "warn",
+        "asks for a second signature, and no --second-key",
     );
 }

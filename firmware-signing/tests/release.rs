@@ -2,10 +2,13 @@
 
 mod ceremony;
 
+use std::fs;
 use std::path::Path;
 
 use ceremony::openssl::good;
 use ceremony::{Desk, SIGN};
+use firmware_signing::key::{Algorithm, PrivateKey};
+use firmware_signing::sample::sign_rproc_fw;
 
 /// RFC 9500, 2.3: a key that everybody may use for tests.
 const RFC_9500_P256: &str = "-----BEGIN EC PRIVATE KEY-----
@@ -117,6 +120,109 @@ fn a_published_test_key_does_not_sign_a_release_whatever_its_wrapping() {
     leaf(&desk, "release");
     let all = sign(&desk, 6, RELEASE);
     assert!(all.contains("RFC 9500's testECCP256"), "{all}");
+}
+
+/// Every verb that signs or prepares, but for `sign`; what it writes is called `new`.
+const VERBS: [&str; 5] = [
+    "resign fw.cwfw --out new --passphrase-file pass --key leaf.key --cert leaf.pem:ca.pem --root root.pem",
+    "convert old.sign --from-key old.pub --out new --platform board.toml --core m4 --security-version 3 \
+     --passphrase-file pass --key leaf.key --cert leaf.pem:ca.pem --root root.pem",
+    "prepare fw.elf --out-dir new --platform board.toml --core m4 --security-version 3 --cert leaf.pem:ca.pem --root root.pem",
+    "attach request/request.json --out-dir new --passphrase-file pass --key leaf.key --root root.pem",
+    "attach request/request.json --out-dir new --root root.pem",
+];
+
+/// The same desk with everything that [`VERBS`] begin with.
+fn ready(desk: Desk) -> Desk {
+    sign(&desk, 0, MINE);
+    let old = PrivateKey::generate(Algorithm::EcdsaP256).expect("a key");
+    let signed = sign_rproc_fw(&desk.read("fw.elf"), &old).expect("a file");
+    desk.write("old.sign", signed);
+    desk.write("old.pub", old.public_pem().expect("PEM"));
+    let prepare = VERBS[2].replace("--out-dir new", "--out-dir request");
+    desk.expect(0, &prepare);
+    good(
+        desk.folder(),
+        "dgst -sha256 -sign leaf.key -passin file:pass -out request/fw.slot0.sig request/fw.message",
+    );
+    desk
+}
+
+#[test]
+fn every_verb_that_signs_or_prepares_has_the_guards_of_a_release() {
+    let published = locked("release");
+    published.write("ca.key", RFC_9500_P256);
+    for name in ["ca.pem", "leaf.pem"] {
+        published.remove(name);
+    }
+    published.certify("product-ca", "ca.key", "release");
+    leaf(&published, "release");
+    let desks = [
+        locked("release"),
+        locked("release"),
+        open("release"),
+        locked("development"),
+        published,
+    ];
+    let [right, beside, open, development, published] = desks.map(ready);
+    beside.expect(0, "pki init --key ca.key --name CN=other --out dev.pem");
+    for (desk, root, codes, said) in [
+        (&right, "root.pem", [0; 5], "new"),
+        (&beside, "root.pem:dev.pem", [5; 5], "development role"),
+        (&open, "root.pem", [6, 6, 0, 6, 0], ""),
+        (&development, "root.pem", [5; 5], "development role"),
+        (
+            &published,
+            "root.pem",
+            [6; 5],
+            "this is RFC 9500's testECCP256, a published test key",
+        ),
+    ] {
+        for (verb, code) in VERBS.into_iter().zip(codes) {
+            let line = verb.replace("--root root.pem", &format!("--root {root}"));
+            desk.expect(0, &line);
+            clear(&desk.path("new"));
+            let all = desk.expect(code, &format!("{line} --release"));
+            if code == 6 && said.is_empty() {
+                assert!(all.contains("the key file is not encrypted"), "{all}");
+            }
+            assert!(all.contains(said), "{line}: {all}");
+            assert_eq!(is_there(&desk.path("new")), code == 0, "{line}");
+            clear(&desk.path("new"));
+        }
+    }
+}
+
+#[test]
+fn the_second_key_is_judged_for_a_release_too() {
+    let desk = ready(locked("release"));
+    desk.expect(0, "keygen --no-password --out second.key");
+    desk.certify("leaf", "second.key", "release");
+    let second = "--second-key second.key --second-cert second.pem:ca.pem --second-root root.pem";
+    for verb in [VERBS[0], VERBS[1]] {
+        desk.expect(0, &format!("{verb} {second}"));
+        clear(&desk.path("new"));
+        let all = desk.expect(6, &format!("{verb} {second} --release"));
+        assert!(
+            all.contains("second.key: the key file is not encrypted"),
+            "{all}"
+        );
+        assert!(!is_there(&desk.path("new")));
+    }
+}
+
+fn clear(path: &Path) {
+    // It is one of both.
+    let _ = fs::remove_file(path);
+    let _ = fs::remove_dir_all(path);
+}
+
+/// Whether it is a file, or a folder with something in it.
+fn is_there(path: &Path) -> bool {
+    match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => path.exists(),
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use firmware_signing::key::{Algorithm, PrivateKey};
+use firmware_signing::sample::{Chain, sign_rproc_fw};
 use folder::{Desk, SIGN};
 use serde_json::Value;
 
@@ -35,6 +37,32 @@ const LINES: &[(&str, i32, &str)] = &[
         "convert nowhere --from-key dev-root.pem --out converted.cwfw SIGN",
         6,
         "failure",
+    ),
+    (
+        "convert motor.sign --from-key old.pub --out converted.cwfw SIGN",
+        0,
+        "convert",
+    ),
+    (
+        "convert motor.sign --from-key old.pub --out both.cwfw --second-root second-root.pem SIGN SECOND",
+        0,
+        "convert",
+    ),
+    (
+        "sign fw.elf --out both.cwfw --force --second-root second-root.pem SIGN SECOND",
+        0,
+        "sign",
+    ),
+    (
+        "verify both.cwfw --root dev-root.pem --second-root second-root.pem",
+        0,
+        "verify",
+    ),
+    (
+        "resign both.cwfw --out again.cwfw --force --key dev-signer.key.pem --cert dev-signer.pem --cert dev-product-ca.pem \
+         --root dev-root.pem --second-root second-root.pem SECOND",
+        0,
+        "resign",
     ),
     (
         "csr --key dev-signer.key.pem --name CN=x --out made.csr",
@@ -146,6 +174,10 @@ fn what_every_verb_prints_keeps_to_its_schema() {
     let mut used = BTreeSet::new();
     for (line, code, schema) in LINES {
         let line = line.replace("SIGN", &SIGN.join(" "));
+        let line = line.replace(
+            "SECOND",
+            "--second-key second.key --second-cert second.pem:second-ca.pem",
+        );
         let words: Vec<&str> = line.split_whitespace().collect();
         let ended = desk.run(&words, &["--json"]);
         assert_eq!(ended.code, Some(*code), "{line}: {ended:?}");
@@ -242,9 +274,34 @@ fn prepared() -> Desk {
     boot.extend(words(&[0x0028_6907]));
     boot.resize(200, 0);
     desk.write("boot.bin", boot);
+    let old = PrivateKey::generate(Algorithm::EcdsaP256).expect("a key");
+    let signed = sign_rproc_fw(&desk.read("fw.elf"), &old).expect("a file");
+    desk.write("motor.sign", signed);
+    desk.write("old.pub", old.public_pem().expect("PEM"));
+    let chain = Chain::development_of([Algorithm::Ed25519; 3], &[0], &[class(&desk)], 9);
+    let chain = chain.expect("a chain");
+    for (name, certificate) in [
+        ("second-root.pem", &chain.root.0),
+        ("second-ca.pem", &chain.product_ca.0),
+        ("second.pem", &chain.leaf.0),
+    ] {
+        desk.write(name, certificate.to_pem().expect("text"));
+    }
+    desk.write(
+        "second.key",
+        chain.leaf.1.to_pem(None).expect("text").as_bytes(),
+    );
     let device = String::from_utf8(desk.read("device.json")).expect("text");
     desk.write("running.json", device.replace("\"Off\"", "\"Running\""));
     desk
+}
+
+/// The device class of the platform file.
+fn class(desk: &Desk) -> [u8; 16] {
+    let text = String::from_utf8(desk.read("board.toml")).expect("text");
+    let file: platform::File = toml::from_str(&text).expect("TOML");
+    let platform = platform::Platform::try_from(file).expect("a platform");
+    platform.device_class().bytes()
 }
 
 fn validate(schema: &Value, document: &Value) -> Result<(), String> {

@@ -3,10 +3,44 @@
 mod ceremony;
 
 use std::fs;
+use std::process::Stdio;
 
+use ceremony::judge::judge_slots;
 use ceremony::openssl::good;
 use ceremony::token::{MODULE, PIN, Token};
 use ceremony::{SIGN, expect};
+use firmware_signing::key::Algorithm;
+use firmware_signing::pki::Certificate;
+
+/// A root, a product CA and a certificate for the key `name` of the token `of`, in files whose names begin with its name.
+fn chain(token: &Token, (of, pin): (&str, &str), name: &str, algorithm: Algorithm) {
+    let algorithm = algorithm.name();
+    for above in ["root", "ca"] {
+        let out = format!("--out {name}-{above}.key");
+        token.expect(
+            0,
+            &format!("keygen --no-password --algorithm {algorithm} {out}"),
+        );
+    }
+    token.expect(
+        0,
+        &format!("pki init --key {name}-root.key --name CN={name}-root --out {name}-root.pem"),
+    );
+    let key = format!("pkcs11:token={of};object={name}");
+    let request = format!("csr --key {key} --name CN={name} --out {name}-leaf.csr");
+    let request = token.command(&request).env("COREWARDEN_PIN", pin).output();
+    expect(request.expect("it runs"), 0);
+    for (kind, key, issuer, out) in [
+        ("product-ca", "ca.key", "root", "ca"),
+        ("leaf", "leaf.csr", "ca", "leaf"),
+    ] {
+        let more = format!(
+            "--issuer-key {name}-{issuer}.key --name CN={name}-{out} --out {name}-{out}.pem"
+        );
+        let (key, issuer) = (format!("{name}-{key}"), format!("{name}-{issuer}"));
+        token.expect(0, &token.desk.issue(kind, &key, &issuer, &more));
+    }
+}
 
 /// A certificate request: the smallest thing that a key of any algorithm signs.
 #[track_caller]
@@ -133,6 +167,112 @@ fn a_bundle_is_signed_by_a_token_with_the_certificates_it_keeps() {
         wrong.contains(&fingerprint("ca")) && wrong.contains(&fingerprint("leaf")),
         "{wrong}"
     );
+}
+
+#[test]
+fn bundles_of_token_keys_of_each_algorithm_are_verified_by_openssl_and_have_one_digest_everywhere()
+{
+    let token = Token::new();
+    let desk = &token.desk;
+    fs::create_dir_all(desk.path("another/FOLDER")).expect("a folder");
+    for (algorithm, kind, id) in [
+        (Algorithm::EcdsaP256, "EC:prime256v1", "01"),
+        (Algorithm::EcdsaP384, "EC:secp384r1", "02"),
+        (Algorithm::Ed25519, "EC:edwards25519", "03"),
+    ] {
+        let name = algorithm.name();
+        token.generate(kind, name, id);
+        chain(&token, ("cw", PIN), name, algorithm);
+        let sign = |folder: &str, up: &str, settings: &[(&str, &str)]| {
+            let line = format!(
+                "sign {up}fw.elf --platform {up}board.toml --core m4 --security-version 3 --out fw.cwfw --force \
+                 --key pkcs11:token=cw;object={name} --root {up}{name}-root.pem --cert {up}{name}-leaf.pem:{up}{name}-ca.pem"
+            );
+            let mut command = token.command(&line);
+            command
+                .current_dir(desk.path(folder))
+                .envs(settings.iter().copied());
+            expect(command.output().expect("it runs"), 0);
+            let digest = token.expect(0, &format!("inspect --digest {folder}/fw.cwfw"));
+            (desk.read(&format!("{folder}/fw.cwfw")), digest)
+        };
+        let home = [("LC_ALL", "C"), ("TZ", "UTC"), ("HOME", "/root")];
+        let (here, digest) = sign(".", "", &home);
+        let elsewhere = [
+            ("LC_ALL", "tr_TR.UTF-8"),
+            ("TZ", "Asia/Kathmandu"),
+            ("HOME", "/nonexistent"),
+            ("SOURCE_DATE_EPOCH", "1"),
+        ];
+        let (there, again) = sign("another/FOLDER", "../../", &elsewhere);
+        assert_eq!(digest.trim().len(), 96, "{digest}");
+        assert_eq!(digest, again);
+        // A token's ECDSA is not deterministic, Ed25519 is by itself.
+        assert_eq!(here == there, algorithm == Algorithm::Ed25519, "{name}");
+        let root = Certificate::read_all(&desk.read(&format!("{name}-root.pem")));
+        let root = root.expect("a certificate");
+        for bundle in [here, there] {
+            judge_slots(&bundle, &[(algorithm, &root[0])]);
+        }
+    }
+}
+
+#[test]
+fn a_second_token_has_its_own_pin_which_the_first_is_never_tried_for() {
+    let token = Token::new();
+    let desk = &token.desk;
+    token.generate("EC:prime256v1", "first", "01");
+    token.tool("softhsm2-util --init-token --free --so-pin 87654321 --pin 9999 --label other");
+    token.tool(&format!(
+        "pkcs11-tool --module {MODULE} --token-label other --login --pin 9999 --keypairgen --key-type EC:edwards25519 \
+         --label second --id 02"
+    ));
+    chain(&token, ("cw", PIN), "first", Algorithm::EcdsaP256);
+    chain(&token, ("other", "9999"), "second", Algorithm::Ed25519);
+    desk.write("pin", "9999\n");
+    let plain = "pkcs11:token=other;object=second";
+    let named = format!("{plain}?pin-source=file:{}", desk.path("pin").display());
+    let run = |key: &str, more: &str, settings: &[(&str, &str)]| {
+        let line = format!(
+            "{SIGN} --force --key pkcs11:token=cw;object=first --cert first-leaf.pem:first-ca.pem --root first-root.pem \
+             --second-key {key} --second-cert second-leaf.pem:second-ca.pem --second-root second-root.pem {more}"
+        );
+        let mut command = token.command(&line);
+        let pin = fs::File::open(desk.path("pin")).expect("there");
+        command
+            .stdin(Stdio::from(pin))
+            .envs(settings.iter().copied());
+        command.output().expect("it runs")
+    };
+    expect(run(plain, "--second-pin-env X", &[("X", "9999")]), 0);
+    expect(run(plain, "--second-pin-file pin", &[]), 0);
+    expect(run(plain, "--second-pin-fd 0", &[]), 0);
+    expect(run(plain, "", &[("COREWARDEN_SECOND_PIN", "9999")]), 0);
+    expect(run(&named, "", &[]), 0);
+    // The first token's PIN is there, and not tried.
+    let all = expect(run(plain, "", &[]), 6);
+    assert!(all.contains("a PIN is needed"), "{all}");
+    assert!(
+        all.contains("the second key's options begin with --second-"),
+        "{all}"
+    );
+    let all = expect(run(plain, "--second-pin-file pin", &[]), 0);
+    assert!(!all.contains("a wrong PIN was given before"), "{all}");
+    let all = expect(run(plain, "--second-pin-env X", &[("X", "0000")]), 6);
+    assert!(all.contains("the PIN is wrong"), "{all}");
+}
+
+#[test]
+fn a_key_that_asks_each_time_is_refused_by_name_where_the_token_signs_in_one_step() {
+    let token = Token::new();
+    // SoftHSM makes no EC signature in parts.
+    token.generate("EC:prime256v1", "each", "01 --always-auth");
+    let all = root(&token, 6, "pkcs11:token=cw;object=each");
+    assert!(all.contains("CKA_ALWAYS_AUTHENTICATE"), "{all}");
+    assert!(!token.desk.path("root.pem").exists());
+    // What the message advises does: another tool signs the hash.
+    token.desk.write("hash", [7; 32]);
+    token.pkcs11_tool("--sign --id 01 --mechanism ECDSA -i hash -o signature");
 }
 
 #[test]

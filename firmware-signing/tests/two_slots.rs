@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use admission::Refusal;
 use certificate_chain::Error as ChainError;
 use firmware_signing::key::{Algorithm, Signer};
-use firmware_signing::sample::{Chain, Elf};
+use firmware_signing::sample::{Chain, Elf, sign_rproc_fw};
 use firmware_signing::sign::{Signed, Slot, sign_in_parts};
 use firmware_signing::verify::{Trust, authenticate};
 use firmware_signing::{Error, Options};
@@ -139,12 +139,13 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let folder = TempDir::new().expect("a folder");
         let p384 = Algorithm::EcdsaP384;
-        let chains = [
-            chain([Algorithm::EcdsaP256; 3]),
-            chain([p384, p384, Algorithm::Ed25519]),
-        ];
+        Self::of([[Algorithm::EcdsaP256; 3], [p384, p384, Algorithm::Ed25519]])
+    }
+
+    fn of(algorithms: [[Algorithm; 3]; 2]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let chains = algorithms.map(chain);
         let desk = Self { folder, chains };
         for (name, chain) in ["first", "second"].into_iter().zip(&desk.chains) {
             for (file, certificate) in [
@@ -169,11 +170,18 @@ impl Desk {
         self.folder.path().join(name)
     }
 
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Runs it with the second passphrase on its standard input.
     fn run(&self, arguments: &str) -> Output {
+        fs::write(self.path("second.pass"), "the second one\n").expect("written");
+        let pass = fs::File::open(self.path("second.pass")).expect("there");
         Command::new(env!("CARGO_BIN_EXE_corewarden-sign"))
             .args(arguments.split_whitespace())
             .current_dir(self.folder.path())
-            .stdin(Stdio::null())
+            .stdin(Stdio::from(pass))
             .env_clear()
             .env("FIRST", "the first one")
             .env("SECOND", "the second one")
@@ -263,11 +271,24 @@ fn the_first_keys_passphrase_is_never_tried_on_the_second() {
         &format!("{SIGN} {without} --second-passphrase-env FIRST"),
     );
     assert!(!exists(&desk.path("fw.cwfw")));
-    fs::write(desk.path("second.pass"), "the second one\n").expect("written");
-    desk.expect(
-        0,
-        &format!("{SIGN} {without} --second-passphrase-file second.pass"),
+    for by in ["file second.pass", "fd 0", "env SECOND"] {
+        desk.expect(0, &format!("{SIGN} {without} --second-passphrase-{by}"));
+    }
+    // Each is one of three, and none is anything without a second key.
+    let (_, err) = desk.expect(
+        2,
+        &format!("{SIGN} {without} --second-passphrase-fd 0 --second-passphrase-env SECOND"),
     );
+    assert!(err.contains("cannot be used with"), "{err}");
+    for option in [
+        "passphrase-env X",
+        "passphrase-fd 0",
+        "pin-env X",
+        "pin-fd 0",
+        "pin-file x",
+    ] {
+        desk.expect(2, &format!("{SIGN} --second-{option}"));
+    }
 }
 
 #[test]
@@ -280,6 +301,218 @@ fn certificates_of_another_key_and_the_first_key_twice_are_refused() {
     let (_, err) = desk.expect(5, &format!("{pinned} {twice}"));
     assert!(err.contains("slot 1 is signed by the key"), "{err}");
     desk.expect(2, &format!("{SIGN} --second-cert second-leaf.pem"));
+}
+
+/// The signers of [`SIGN`] and [`SECOND`] in each other's place.
+const SWAPPED: &str = "--key second.key --cert second-leaf.pem:second-ca.pem --passphrase-fd 0 --root second-root.pem \
+    --second-key first.key --second-cert first-leaf.pem:first-ca.pem --second-root first-root.pem";
+
+#[test]
+fn a_bundle_of_two_slots_is_signed_anew_in_both() {
+    let desk = Desk::new();
+    desk.expect(0, &format!("{SIGN} {SECOND}"));
+    let (out, _) = desk.expect(
+        0,
+        &format!(
+            "resign fw.cwfw --out new.cwfw {SWAPPED} --from-root first-root.pem --second-from-root second-root.pem"
+        ),
+    );
+    assert!(out.contains("second: CN="), "{out}");
+    let verify = "verify new.cwfw --platform board.toml --core m4";
+    desk.expect(
+        0,
+        &format!("{verify} --root second-root.pem --second-root first-root.pem"),
+    );
+    desk.expect(
+        5,
+        &format!("{verify} --root first-root.pem --second-root second-root.pem"),
+    );
+    desk.expect(0, "diff fw.cwfw new.cwfw --content-only");
+    // Back again, and every byte is what it was.
+    let (_, first) = SIGN.split_once("--security-version 3").expect("the signer");
+    desk.expect(
+        0,
+        &format!("resign new.cwfw --out back.cwfw {first} {SECOND}"),
+    );
+    assert_eq!(desk.bytes("back.cwfw"), desk.bytes("fw.cwfw"));
+}
+
+#[test]
+fn signing_anew_loses_no_slot_and_asks_each_signer_so_far() {
+    let desk = Desk::new();
+    desk.expect(0, &format!("{SIGN} {SECOND}"));
+    let one = "--key first.key --cert first-leaf.pem:first-ca.pem --root first-root.pem";
+    let (_, err) = desk.expect(2, &format!("resign fw.cwfw --out new.cwfw {one}"));
+    assert!(
+        err.contains("the bundle is signed in slot 1, and nobody is named to sign it there anew"),
+        "{err}"
+    );
+    for from in [
+        "--from-root first-root.pem --second-from-root first-root.pem",
+        "--from-root second-root.pem --second-from-root second-root.pem",
+        "--from-root first-root.pem",
+    ] {
+        desk.expect(
+            5,
+            &format!("resign fw.cwfw --out new.cwfw {SWAPPED} {from}"),
+        );
+    }
+    assert!(!exists(&desk.path("new.cwfw")));
+    // A slot may be added.
+    let single = SIGN.replace("board.toml", "single.toml");
+    let single = single.replace("--second-root second-root.pem", "");
+    let text = include_str!("../../ta/platforms/qemu-virt.toml");
+    fs::write(desk.path("single.toml"), text).expect("written");
+    desk.expect(0, &single);
+    desk.expect(
+        0,
+        &format!("resign fw.cwfw --out new.cwfw {one} --second-root second-root.pem {SECOND}"),
+    );
+    desk.expect(
+        0,
+        "verify new.cwfw --root first-root.pem --second-root second-root.pem --platform board.toml --core m4",
+    );
+}
+
+#[test]
+fn what_sign_rproc_fw_signed_is_converted_with_two_signatures() {
+    let desk = Desk::new();
+    let old = sign_rproc_fw(&Elf::qemu_virt().build(), &desk.chains[0].leaf.1).expect("a file");
+    fs::write(desk.path("old.sign"), old).expect("written");
+    let public = desk.chains[0].leaf.1.public_pem().expect("PEM");
+    fs::write(desk.path("old.pub"), public).expect("written");
+    let (_, options) = SIGN.split_once("fw.elf").expect("its options");
+    let convert = format!("convert old.sign --from-key old.pub --out new.cwfw {options}");
+    let (_, err) = desk.expect(5, &convert);
+    assert!(err.contains("signature in slot 1"), "{err}");
+    let (out, _) = desk.expect(0, &format!("{convert} {SECOND} --json"));
+    let report: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert!(report["second_key_id"].is_string(), "{report}");
+    desk.expect(0, &format!("{SIGN} {SECOND}"));
+    desk.expect(0, "diff new.cwfw fw.cwfw");
+}
+
+const PREPARE: &str = "prepare fw.elf --out-dir request --platform board.toml --core m4 --security-version 3 \
+    --cert first-leaf.pem:first-ca.pem --root first-root.pem \
+    --second-cert second-leaf.pem:second-ca.pem --second-root second-root.pem";
+const ATTACH: &str =
+    "attach request/request.json --force --root first-root.pem --second-root second-root.pem";
+
+#[test]
+fn both_keys_sign_a_request_or_one_of_them_beside_the_others_signature() {
+    let desk = Desk::new();
+    desk.expect(0, PREPARE);
+    desk.expect(0, &format!("{SIGN} {SECOND}"));
+    let direct = desk.bytes("fw.cwfw");
+    let made = || {
+        let bundle = desk.bytes("request/fw.cwfw");
+        fs::remove_file(desk.path("request/fw.cwfw")).expect("removed");
+        bundle
+    };
+    let second = "--second-key second.key --second-passphrase-fd 0";
+    desk.expect(0, &format!("{ATTACH} --key first.key {second}"));
+    assert_eq!(made(), direct);
+    // The other slot's signature came from elsewhere.
+    let message = desk.bytes("request/fw.message");
+    fs::create_dir(desk.path("came")).expect("a folder");
+    for (slot, keys) in [(0, second), (1, "--key first.key")] {
+        desk.expect(7, &format!("{ATTACH} {keys}"));
+        let signature = desk.chains[slot].leaf.1.sign(&message).expect("signed");
+        let file = desk.path(&format!("came/fw.slot{slot}.sig"));
+        fs::write(&file, signature).expect("written");
+        desk.expect(0, &format!("{ATTACH} {keys} --signatures came"));
+        assert_eq!(made(), direct);
+        fs::remove_file(file).expect("removed");
+    }
+    // Each key belongs to its slot.
+    desk.expect(
+        6,
+        &format!("{ATTACH} --key second.key --passphrase-fd 0 --second-key first.key"),
+    );
+    let (_, err) = desk.expect(
+        2,
+        &format!("{ATTACH} --key first.key {second} --signatures came"),
+    );
+    assert!(err.contains("keys sign all of it"), "{err}");
+    assert!(!exists(&desk.path("request/fw.cwfw")));
+}
+
+#[test]
+fn openssl_signs_requests_of_every_algorithm_as_they_say() {
+    use Algorithm::{EcdsaP256, EcdsaP384, Ed25519};
+    for algorithms in [
+        [EcdsaP384, Ed25519],
+        [Ed25519, EcdsaP384],
+        [EcdsaP256, EcdsaP384],
+    ] {
+        let desk = Desk::of(algorithms.map(|one| [one; 3]));
+        desk.expect(0, PREPARE);
+        let request: serde_json::Value =
+            serde_json::from_slice(&desk.bytes("request/request.json")).expect("JSON");
+        let wanted = request["images"][0]["signatures"]
+            .as_array()
+            .expect("a list");
+        assert_eq!(wanted.len(), 2);
+        for (slot, key) in ["first.key", "second.key"].into_iter().enumerate() {
+            let wanted = &wanted[slot];
+            assert_eq!(wanted["slot"], slot);
+            assert_eq!(wanted["algorithm"], algorithms[slot].name());
+            let file = wanted["signature_file"].as_str().expect("a name");
+            let (how, input) = match wanted["hash"].as_str() {
+                Some(hash) => {
+                    // Who cannot hash is given the hash; it is that of the message.
+                    let hashed = format!("dgst -{hash} -binary -out hashed request/fw.message");
+                    openssl(&desk, &hashed);
+                    let hex: String = desk
+                        .bytes("hashed")
+                        .iter()
+                        .map(|byte| format!("{byte:02x}"))
+                        .collect();
+                    assert_eq!(wanted["hashed_message"], hex);
+                    ("", "hashed")
+                }
+                None => {
+                    assert_eq!(wanted["hashed_message"], serde_json::Value::Null);
+                    ("-rawin", "request/fw.message")
+                }
+            };
+            openssl(
+                &desk,
+                &format!(
+                    "pkeyutl -sign {how} -inkey {key} -passin file:second.pass -in {input} -out request/{file}"
+                ),
+            );
+        }
+        desk.expect(0, ATTACH);
+        desk.expect(
+            0,
+            "verify request/fw.cwfw --platform board.toml --core m4 --root first-root.pem --second-root second-root.pem",
+        );
+        // Keys of ours make what `sign` would have made.
+        let second = "--second-key second.key --second-passphrase-env SECOND";
+        desk.expect(0, &format!("{ATTACH} --key first.key {second}"));
+        desk.expect(0, &format!("{SIGN} {SECOND}"));
+        assert_eq!(desk.bytes("request/fw.cwfw"), desk.bytes("fw.cwfw"));
+        // A signature in the other's slot does not hold, whatever its form.
+        fs::rename(desk.path("request/fw.slot0.sig"), desk.path("moved")).expect("moved");
+        fs::copy(
+            desk.path("request/fw.slot1.sig"),
+            desk.path("request/fw.slot0.sig"),
+        )
+        .expect("copied");
+        let code = desk.run(ATTACH).status.code();
+        assert!(matches!(code, Some(3 | 4)), "{code:?}");
+    }
+}
+
+fn openssl(desk: &Desk, arguments: &str) {
+    let output = Command::new("openssl")
+        .args(arguments.split_whitespace())
+        .current_dir(desk.folder.path())
+        .output()
+        .expect("openssl is installed");
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments}: {talk}");
 }
 
 fn exists(path: &Path) -> bool {

@@ -231,6 +231,12 @@ fn lay_out(desk: &Path, example: &str) {
     }
     if words.get(1) == Some(&"attach") {
         lay_out_requests(desk);
+        if example.contains("second") {
+            let prepare = "prepare motor.elf --out-dir both --platform two-slots.toml --core m4 --security-version 3 \
+                           --root root.pem --cert signer.pem --cert product-ca.pem \
+                           --second-root second-root.pem --second-cert second.pem --second-cert second-ca.pem";
+            run(desk, &prepare.split_whitespace().collect::<Vec<_>>());
+        }
     }
 }
 

@@ -1,21 +1,22 @@
 //! `attach`: signatures come back, and prepared bundles become bundles.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::inputs::{MAX_INPUT, MAX_TEXT, name, trust};
-use super::options::KeyAccess;
+use super::inputs::{MAX_INPUT, MAX_TEXT, given_roots, name, trust};
+use super::options::{KeyAccess, SECOND};
 use super::report::{Report, Schema};
+use super::second::SecondAccess;
 use crate::files::{self, Kind as FileKind, Staged};
-use crate::key::{Key, Reference, Signer};
+use crate::key::{Key, Reference, Secrets, Signer};
+use crate::pki::Certificate;
 use crate::request::{self, Image, Prepared, Request};
 use crate::sign::{Signed, SlotChain};
-use crate::verify;
-use crate::{Error, Failure};
+use crate::{Error, Failure, release, verify};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -24,12 +25,15 @@ pub(super) struct Attach {
     #[arg(required = true, value_name = "REQUEST")]
     requests: Vec<PathBuf>,
     /// Folder of the signature files; where it is left out, the request's
-    #[arg(long, value_name = "FOLDER", conflicts_with = "key")]
+    #[arg(long, value_name = "FOLDER")]
     signatures: Option<PathBuf>,
-    /// Sign all of it with this private key instead (a file, a pkcs11: URI, or exec:PROGRAM): one login for the whole ceremony
+    /// Sign slot 0 of all images with this private key instead (a file, a pkcs11: URI, or exec:PROGRAM): one login for the whole ceremony
     // No environment variable: whether a key signs is said each time.
     #[arg(long)]
     key: Option<OsString>,
+    /// Sign slot 1 of all images with this private key instead, named like --key
+    #[arg(long, value_name = "KEY", help_heading = SECOND)]
+    second_key: Option<OsString>,
     /// Root certificate to judge the results by (repeat for more)
     #[arg(
         long = "root",
@@ -45,9 +49,13 @@ pub(super) struct Attach {
         value_name = "CERTIFICATE",
         env = "COREWARDEN_SECOND_ROOT",
         hide_env_values = true,
-        value_delimiter = ':'
+        value_delimiter = ':',
+        help_heading = SECOND
     )]
     second_roots: Vec<PathBuf>,
+    /// Refuse what does not sign a release: published test keys, development certificates and roots, unencrypted key files
+    #[arg(long)]
+    release: bool,
     /// Folder for the bundles, made if it is not there; where it is left out, the request's
     #[arg(long, value_name = "FOLDER")]
     out_dir: Option<PathBuf>,
@@ -56,6 +64,8 @@ pub(super) struct Attach {
     force: bool,
     #[command(flatten)]
     access: KeyAccess,
+    #[command(flatten)]
+    second_access: SecondAccess,
 }
 
 pub(super) fn run(arguments: &Attach) -> Result<Report, Failure> {
@@ -67,10 +77,9 @@ pub(super) fn run(arguments: &Attach) -> Result<Report, Failure> {
         files::check_output(&one.out, kind, &[&one.prepared])?;
     }
     let trust = trust([&arguments.roots, &arguments.second_roots])?;
-    let key = match &arguments.key {
-        Some(name) => Some(open(name, &arguments.access, &work)?),
-        None => None,
-    };
+    let roots = given_roots([&arguments.roots, &arguments.second_roots])?;
+    let roots: Vec<Certificate> = roots.into_iter().map(|(_, root)| root).collect();
+    let keys = Keys::open(arguments, &work)?;
 
     if let Some(folder) = &arguments.out_dir {
         std::fs::create_dir_all(folder).map_err(Failure::io(folder))?;
@@ -85,7 +94,12 @@ pub(super) fn run(arguments: &Attach) -> Result<Report, Failure> {
         one.image
             .check(&prepared)
             .map_err(|(error, detail)| Failure::at(&one.request)(error).with_detail(detail))?;
-        let signed = one.sign(prepared, key.as_ref())?;
+        if arguments.release {
+            for slot in prepared.slots() {
+                judge(slot, &keys, &roots).map_err(&failed)?;
+            }
+        }
+        let signed = one.sign(prepared, &keys)?;
         if let Some(trust) = &trust {
             verify::authenticate_parts(&signed.elf, &signed.trailer, trust).map_err(&failed)?;
         }
@@ -103,17 +117,52 @@ pub(super) fn run(arguments: &Attach) -> Result<Report, Failure> {
     Ok(Report::of(Answer { bundles }))
 }
 
-/// Opens the key once, for all images: the certificates of the first say whose it is to be.
-fn open(name: &OsStr, access: &KeyAccess, work: &[Work]) -> Result<Key, Failure> {
-    let reference = Reference::parse(name)?;
-    let mut given = Vec::new();
-    if let Some(first) = work.first() {
-        let bytes = files::read(&first.prepared, MAX_INPUT)?;
-        let prepared = Prepared::read(&bytes).map_err(Failure::at(&first.prepared))?;
-        let slots = prepared.slots().iter();
-        given.extend(slots.flat_map(|slot| slot.certificates.clone()));
+/// The keys that sign slots here, by slot; the signatures of the other slots are read from files.
+struct Keys([Option<Key>; 2]);
+
+impl Keys {
+    /// Opens each key once, for all images: the certificates of the first say whose it is to be.
+    fn open(arguments: &Attach, work: &[Work]) -> Result<Self, Failure> {
+        let slots = match work.first() {
+            Some(first) => {
+                let bytes = files::read(&first.prepared, MAX_INPUT)?;
+                let prepared = Prepared::read(&bytes).map_err(Failure::at(&first.prepared))?;
+                prepared.slots().to_vec()
+            }
+            None => Vec::new(),
+        };
+        let of = |number: u8| slots.iter().find(|slot| slot.number == number);
+        let given = |number| of(number).map_or(&[][..], |slot| &slot.certificates);
+        let limit = Secrets::time_limit(&arguments.access);
+        let reference = |name: &Option<OsString>| name.as_deref().map(Reference::parse).transpose();
+        let first = match reference(&arguments.key)? {
+            Some(reference) => Some(reference.open(&arguments.access, given(0))?),
+            None => None,
+        };
+        let second = match reference(&arguments.second_key)? {
+            Some(_) if of(1).is_none() => return Err(Error::SecondSlotMissing.into()),
+            Some(reference) => Some(arguments.second_access.open(&reference, given(1), limit)?),
+            None => None,
+        };
+        let keys = Self([first, second]);
+        let from_file = |slot: &SlotChain| keys.of(slot).is_none();
+        if arguments.signatures.is_some() && !slots.iter().any(from_file) {
+            return Err(Error::SignaturesUnused.into());
+        }
+        Ok(keys)
     }
-    reference.open(access, &given)
+
+    fn of(&self, slot: &SlotChain) -> Option<&Key> {
+        self.0.get(usize::from(slot.number))?.as_ref()
+    }
+}
+
+/// Refuses a slot that does not sign a release: by its key, where that is here, and by its certificates.
+fn judge(slot: &SlotChain, keys: &Keys, roots: &[Certificate]) -> Result<(), Error> {
+    match keys.of(slot) {
+        Some(key) => release::check(key, &slot.certificates, roots),
+        None => release::check_certificates(&slot.certificates, roots),
+    }
 }
 
 /// One image with the files that belong to it.
@@ -152,11 +201,11 @@ fn work(arguments: &Attach) -> Result<Vec<Work>, Failure> {
 }
 
 impl Work {
-    fn sign<'a>(&self, prepared: Prepared<'a>, key: Option<&Key>) -> Result<Signed<'a>, Failure> {
+    fn sign<'a>(&self, prepared: Prepared<'a>, keys: &Keys) -> Result<Signed<'a>, Failure> {
         let message = prepared.message();
         let mut signatures = Vec::new();
         for slot in prepared.slots() {
-            signatures.push(match key {
+            signatures.push(match keys.of(slot) {
                 Some(key) => by(key, slot, &message).map_err(Failure::at(&self.prepared))?,
                 None => self.read(slot, &message)?,
             });
@@ -215,4 +264,8 @@ const EXAMPLES: &str = "\
 Examples:
   corewarden-sign attach request/request.json --root root.pem
   corewarden-sign attach request/request.json --signatures signatures --out-dir release
-  corewarden-sign attach request/request.json pump/request.json --key signer.key --out-dir release";
+  corewarden-sign attach request/request.json pump/request.json --key signer.key --out-dir release
+  corewarden-sign attach both/request.json --key signer.key --root root.pem \\
+      --second-key second.key --second-root second-root.pem
+
+Each slot is signed by its key, where one is named, and else by the signature file in the folder.";

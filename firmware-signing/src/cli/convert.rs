@@ -1,6 +1,5 @@
 //! `convert`: what OP-TEE's sign_rproc_fw signed becomes a bundle.
 
-use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
@@ -8,12 +7,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::inputs::{MAX_INPUT, MAX_TEXT, Plan, name};
-use super::options::{Chain, Content, KeyAccess};
+use super::options::Content;
 use super::report::{Report, Schema, list};
+use super::signers::{Signing, SlotSigner};
 use crate::elf::Image;
 use crate::files::{self, Kind as FileKind};
-use crate::key::{Reference, Signer, key_id};
-use crate::sign::{Slot, sign_in_parts};
+use crate::key::key_id;
+use crate::sign::sign_in_parts;
 use crate::sign_rproc_fw::{PublicKey, SignedFirmware};
 use crate::{Failure, hex};
 
@@ -30,16 +30,11 @@ pub(super) struct Convert {
     out: PathBuf,
     #[command(flatten)]
     content: Content,
-    /// The signer's private key: a file, a pkcs11: URI, or exec:PROGRAM
-    #[arg(long, env = "COREWARDEN_KEY", hide_env_values = true)]
-    key: OsString,
     #[command(flatten)]
-    chain: Chain,
+    signing: Signing,
     /// Replace an existing output
     #[arg(long)]
     force: bool,
-    #[command(flatten)]
-    access: KeyAccess,
 }
 
 pub(super) fn run(arguments: &Convert) -> Result<Report, Failure> {
@@ -47,9 +42,9 @@ pub(super) fn run(arguments: &Convert) -> Result<Report, Failure> {
     let kind = FileKind::Output {
         force: arguments.force,
     };
-    let reference = Reference::parse(&arguments.key)?;
+    let references = arguments.signing.references()?;
     let inputs = [&**path, &*arguments.from_key].into_iter();
-    let inputs: Vec<_> = inputs.chain(reference.file()).collect();
+    let inputs: Vec<_> = inputs.chain(references.files()).collect();
     files::check_output(&arguments.out, kind, &inputs)?;
     let from_key = PublicKey::read(&files::read(&arguments.from_key, MAX_TEXT)?)
         .map_err(Failure::at(&arguments.from_key))?;
@@ -59,21 +54,20 @@ pub(super) fn run(arguments: &Convert) -> Result<Report, Failure> {
     let elf = firmware.verified(&from_key).map_err(&failed)?;
     let entry = Image::parse(elf).map_err(&failed)?.entry();
 
-    let plan = Plan::read(&arguments.content, &arguments.chain)?;
+    let plan = Plan::read(&arguments.content, &arguments.signing.chain)?;
     let roots = plan.roots();
     let options = plan.options(&arguments.content, &roots);
-    let key = reference.open(&arguments.access, &plan.given)?;
-    let slot = Slot {
-        number: 0,
-        signer: &key,
-        certificates: key.certificates(),
-    };
-    let signed = sign_in_parts(elf, &options, &[slot]).map_err(&failed)?;
+    let given = [&*plan.given, &*plan.second_given];
+    let signers = arguments.signing.open(&references, given, &plan.pinned)?;
+    let signed = sign_in_parts(elf, &options, &signers.slots()).map_err(&failed)?;
     files::write(&arguments.out, kind, &[&signed.elf, &signed.trailer])?;
     Ok(Report::of(Answer {
         bundle: name(&arguments.out),
         digest: hex(&signed.digest),
-        key_id: hex(&key_id(key.public_key())),
+        key_id: signers.first.key_id(),
+        signer: signers.first.subject(),
+        second_key_id: signers.second.as_ref().map(SlotSigner::key_id),
+        second_signer: signers.second.as_ref().map(SlotSigner::subject),
         from: firmware.scheme().name(),
         from_key_id: hex(&key_id(from_key.der())),
         not_covered: vec![
@@ -97,6 +91,11 @@ struct Answer {
     bundle: String,
     digest: String,
     key_id: String,
+    signer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_signer: Option<String>,
     /// How the file was signed, and by which key.
     from: &'static str,
     from_key_id: String,
@@ -121,6 +120,10 @@ impl Display for Answer {
             self.bundle, self.from, self.from_key_id
         )?;
         writeln!(f, "digest: {}", self.digest)?;
+        writeln!(f, "signer: {} (key {})", self.signer, self.key_id)?;
+        if let (Some(signer), Some(key_id)) = (&self.second_signer, &self.second_key_id) {
+            writeln!(f, "second: {signer} (key {key_id})")?;
+        }
         writeln!(
             f,
             "the old signature did not cover: {}",

@@ -76,7 +76,8 @@ impl Plan {
     }
 }
 
-fn all_certificates(paths: &[PathBuf]) -> Result<Vec<Certificate>, Failure> {
+/// The certificates of several files.
+pub(super) fn all_certificates(paths: &[PathBuf]) -> Result<Vec<Certificate>, Failure> {
     let mut all = Vec::new();
     for path in paths {
         all.extend(certificates(path)?);
@@ -149,7 +150,7 @@ pub(super) fn core_of<'a>(
     })
 }
 
-/// The roots of each slot: those that were given for it, or else those that the platform file names, beside it or in a folder above it.
+/// The roots of each slot, as [`roots_of`] finds them.
 pub(super) fn roots(
     given: [&[PathBuf]; 2],
     platform: &Platform,
@@ -157,27 +158,46 @@ pub(super) fn roots(
 ) -> Result<Vec<(u8, Certificate)>, Failure> {
     let mut roots = Vec::new();
     for (slot, given) in (0..).zip(given) {
+        let of_slot = roots_of(slot, given, platform, platform_path)?;
+        roots.extend(of_slot.into_iter().map(|root| (slot, root)));
+    }
+    Ok(roots)
+}
+
+/// The roots of one slot: those that were given for it, or else those that the platform file names, beside it or in a folder above it.
+pub(super) fn roots_of(
+    slot: u8,
+    given: &[PathBuf],
+    platform: &Platform,
+    platform_path: &Path,
+) -> Result<Vec<Certificate>, Failure> {
+    if !given.is_empty() {
+        return given.iter().map(|path| only(path)).collect();
+    }
+    let absolute = std::path::absolute(platform_path).map_err(Failure::io(platform_path))?;
+    let named = platform.roots().iter().filter(|root| root.slot() == slot);
+    let found = named.map(|root| {
+        let mut places = absolute.ancestors().skip(1);
+        let path = places.find_map(|folder| {
+            let path = folder.join(root.file());
+            path.is_file().then_some(path)
+        });
+        let missing = || {
+            Failure::at(platform_path)(Error::RootMissing)
+                .with_detail(format!("{} is not there", root.file()))
+        };
+        only(&path.ok_or_else(missing)?)
+    });
+    found.collect()
+}
+
+/// The roots that were given, each with its slot.
+pub(super) fn given_roots(given: [&[PathBuf]; 2]) -> Result<Vec<(u8, Certificate)>, Failure> {
+    let mut roots = Vec::new();
+    for (slot, given) in (0..).zip(given) {
         for path in given {
             roots.push((slot, only(path)?));
         }
-    }
-    let absolute = std::path::absolute(platform_path).map_err(Failure::io(platform_path))?;
-    let given = |slot: u8| {
-        given
-            .get(usize::from(slot))
-            .is_some_and(|given| !given.is_empty())
-    };
-    for root in platform.roots().iter().filter(|root| !given(root.slot())) {
-        let found = absolute
-            .ancestors()
-            .skip(1)
-            .map(|folder| folder.join(root.file()))
-            .find(|path| path.is_file());
-        let Some(path) = found else {
-            return Err(Failure::at(platform_path)(Error::RootMissing)
-                .with_detail(format!("{} is not there", root.file())));
-        };
-        roots.push((root.slot(), only(&path)?));
     }
     Ok(roots)
 }

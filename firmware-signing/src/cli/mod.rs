@@ -21,6 +21,7 @@ mod report;
 mod resign;
 mod second;
 mod sign;
+mod signers;
 mod strip;
 mod trust_update;
 mod verify;

@@ -10,10 +10,10 @@ use super::inputs::{MAX_INPUT, Plan, name};
 use super::options::{Chain, Content};
 use super::report::{Report, Schema, list};
 use crate::files::{self, Kind as FileKind, Staged};
-use crate::pki::signer_among;
+use crate::pki::{Certificate, signer_among};
 use crate::request::{self, FILE_NAME, Image, Prepared, Request, Wrapped, prepared_name};
 use crate::sign::{SlotChain, draft};
-use crate::{Error, Failure, Options};
+use crate::{Error, Failure, Options, release};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -28,6 +28,9 @@ pub(super) struct Prepare {
     content: Content,
     #[command(flatten)]
     chain: Chain,
+    /// Refuse what does not sign a release: published test keys, development certificates and roots
+    #[arg(long)]
+    release: bool,
     /// Replace existing outputs
     #[arg(long)]
     force: bool,
@@ -52,6 +55,12 @@ pub(super) fn run(arguments: &Prepare) -> Result<Report, Failure> {
     if !plan.second_given.is_empty() {
         let second = &plan.second_given;
         slots.push(SlotChain::new(1, &signer_among(second)?, second)?);
+    }
+    if arguments.release {
+        let pinned: Vec<Certificate> = plan.pinned.iter().map(|(_, root)| root.clone()).collect();
+        for slot in &slots {
+            release::check_certificates(&slot.certificates, &pinned)?;
+        }
     }
     let roots = plan.roots();
     let options = plan.options(&arguments.content, &roots);
@@ -150,6 +159,9 @@ const EXAMPLES: &str = "\
 Examples:
   corewarden-sign prepare motor.elf pump.elf --out-dir request --platform board.toml --core m4 \\
       --cert signer.pem --cert product-ca.pem --root root.pem --security-version 3
+  corewarden-sign prepare motor.elf --out-dir request --platform two-slots.toml --core m4 \\
+      --cert signer.pem:product-ca.pem --root root.pem --security-version 3 \\
+      --second-cert second.pem:second-ca.pem --second-root second-root.pem
 
 Then sign each .message file, for instance with openssl dgst -sha256 -sign KEY, and go on with
 `attach`. What is signed, and how OpenSSL and pkcs11-tool sign it: docs/two-step-signing.md.";

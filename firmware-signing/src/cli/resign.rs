@@ -1,22 +1,20 @@
-//! `resign`: the same content, another signer.
+//! `resign`: the same content, other signers.
 
-use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::inputs::{MAX_INPUT, certificates, name, only};
-use super::options::{Chain, KeyAccess};
+use super::inputs::{MAX_INPUT, all_certificates, given_roots, name, trust};
+use super::options::SECOND;
 use super::report::{Report, Schema};
+use super::signers::{Signing, SlotSigner};
 use crate::files::{self, Kind as FileKind};
-use crate::key::{Reference, Signer, key_id};
-use crate::pki::{Certificate, Date};
+use crate::pki::Date;
 use crate::resign::Whole;
 use crate::sign::SlotChain;
-use crate::verify::{self, Trust};
-use crate::{Failure, hex};
+use crate::{Failure, hex, verify};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -26,19 +24,17 @@ pub(super) struct Resign {
     /// The bundle with the new signature
     #[arg(long)]
     out: PathBuf,
-    /// The new signer's private key: a file, a pkcs11: URI, or exec:PROGRAM
-    #[arg(long, env = "COREWARDEN_KEY", hide_env_values = true)]
-    key: OsString,
     #[command(flatten)]
-    chain: Chain,
+    signing: Signing,
     /// Root certificate that has to vouch for the signer until now (repeat for more)
     #[arg(long = "from-root", value_name = "CERTIFICATE")]
     from_roots: Vec<PathBuf>,
+    /// Root certificate that has to vouch for the second signer until now (repeat for more)
+    #[arg(long = "second-from-root", value_name = "CERTIFICATE", help_heading = SECOND)]
+    second_from_roots: Vec<PathBuf>,
     /// Replace an existing output
     #[arg(long)]
     force: bool,
-    #[command(flatten)]
-    access: KeyAccess,
 }
 
 pub(super) fn run(arguments: &Resign) -> Result<Report, Failure> {
@@ -47,30 +43,38 @@ pub(super) fn run(arguments: &Resign) -> Result<Report, Failure> {
     let kind = FileKind::Output {
         force: arguments.force,
     };
-    let reference = Reference::parse(&arguments.key)?;
-    let inputs: Vec<_> = [&**path].into_iter().chain(reference.file()).collect();
+    let signing = &arguments.signing;
+    let references = signing.references()?;
+    let inputs: Vec<_> = [&**path].into_iter().chain(references.files()).collect();
     files::check_output(&arguments.out, kind, &inputs)?;
     let bytes = files::read(path, MAX_INPUT)?;
     let whole = Whole::read(&bytes).map_err(&failed)?;
-    if let Some(trust) = trust(&arguments.from_roots)? {
+    if let Some(trust) = trust([&arguments.from_roots, &arguments.second_from_roots])? {
         verify::authenticate(&bytes, &trust).map_err(&failed)?;
     }
 
-    let mut chain = Vec::new();
-    for path in &arguments.chain.certificates {
-        chain.extend(certificates(path)?);
+    let given = all_certificates(&signing.chain.certificates)?;
+    let second_given = all_certificates(&signing.chain.second_certificates)?;
+    let roots = [&*signing.chain.roots, &*signing.chain.second_roots];
+    let at = signing.chain.at.map_or_else(Date::now, Ok)?;
+    let signers = signing.open(&references, [&given, &second_given], &given_roots(roots)?)?;
+    let mut slots = Vec::new();
+    for slot in signers.slots() {
+        let slot = SlotChain::new(slot.number, slot.signer.public_key(), slot.certificates)?;
+        let mut used = slot.certificates.iter();
+        used.try_for_each(|certificate| certificate.check_dates(at))?;
+        slots.push(slot);
     }
-    let at = arguments.chain.at.map_or_else(Date::now, Ok)?;
-    let key = reference.open(&arguments.access, &chain)?;
-    let slot = SlotChain::new(0, key.public_key(), key.certificates())?;
-    let mut used = slot.certificates.iter();
-    used.try_for_each(|certificate| certificate.check_dates(at))?;
-    let signer = slot.certificates.first().map(Certificate::subject);
 
-    let unsigned = whole.resign(vec![slot]).map_err(&failed)?;
-    let signature = key.sign(&unsigned.message())?;
-    let signed = unsigned.finish(&[signature])?;
-    if let Some(trust) = trust(&arguments.chain.roots)? {
+    let unsigned = whole.resign(slots).map_err(&failed)?;
+    let message = unsigned.message();
+    let signatures = signers
+        .slots()
+        .iter()
+        .map(|slot| slot.signer.sign(&message))
+        .collect::<Result<Vec<_>, _>>()?;
+    let signed = unsigned.finish(&signatures)?;
+    if let Some(trust) = trust(roots)? {
         verify::authenticate_parts(&signed.elf, &signed.trailer, &trust).map_err(&failed)?;
     }
     files::write(&arguments.out, kind, &[&signed.elf, &signed.trailer])?;
@@ -78,21 +82,11 @@ pub(super) fn run(arguments: &Resign) -> Result<Report, Failure> {
         bundle: name(&arguments.out),
         digest: hex(&signed.digest),
         before: hex(whole.digest()),
-        key_id: hex(&key_id(key.public_key())),
-        signer: signer.unwrap_or_default(),
+        key_id: signers.first.key_id(),
+        signer: signers.first.subject(),
+        second_key_id: signers.second.as_ref().map(SlotSigner::key_id),
+        second_signer: signers.second.as_ref().map(SlotSigner::subject),
     }))
-}
-
-fn trust(roots: &[PathBuf]) -> Result<Option<Trust>, Failure> {
-    let Some(first) = roots.first() else {
-        return Ok(None);
-    };
-    let mut all = Vec::new();
-    for path in roots {
-        all.push(only(path)?);
-    }
-    let all: Vec<&[u8]> = all.iter().map(Certificate::der).collect();
-    Ok(Some(Trust::new(&all).map_err(Failure::at(first))?))
 }
 
 #[derive(Debug, Serialize)]
@@ -103,13 +97,21 @@ struct Answer {
     before: String,
     key_id: String,
     signer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_signer: Option<String>,
 }
 
 impl Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: signed anew, the content is the same", self.bundle)?;
         writeln!(f, "digest: {} (was {})", self.digest, self.before)?;
-        writeln!(f, "signer: {} (key {})", self.signer, self.key_id)
+        writeln!(f, "signer: {} (key {})", self.signer, self.key_id)?;
+        if let (Some(signer), Some(key_id)) = (&self.second_signer, &self.second_key_id) {
+            writeln!(f, "second: {signer} (key {key_id})")?;
+        }
+        Ok(())
     }
 }
 

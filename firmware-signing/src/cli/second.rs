@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::options::SECOND;
 use super::passphrase;
-use crate::key::{Key, Reference, Secrets, Signer};
-use crate::pki::{self, Certificate};
+use crate::key::{Key, Reference, Secrets};
+use crate::pki::Certificate;
 use crate::{Error, Failure};
 
 #[derive(Debug, Args)]
@@ -24,28 +24,43 @@ pub(super) struct Second {
         hide_env_values = true
     )]
     second_key: Option<OsString>,
-    /// Environment variable that holds the second key's passphrase
-    #[arg(long, value_name = "NAME", conflicts_with = "second_passphrase_file")]
-    second_passphrase_env: Option<String>,
-    /// File whose first line is the second key's passphrase
-    #[arg(long, value_name = "FILE")]
-    second_passphrase_file: Option<PathBuf>,
-    /// Environment variable that holds the second token's PIN; where no option gives it, the file of pin-source= in the URI, then
-    /// COREWARDEN_SECOND_PIN
-    #[arg(long, value_name = "NAME", conflicts_with = "second_pin_file")]
-    second_pin_env: Option<String>,
-    /// File whose first line is the second token's PIN
-    #[arg(long, value_name = "FILE")]
-    second_pin_file: Option<PathBuf>,
+    #[command(flatten)]
+    access: SecondAccess,
 }
 
-/// A second signer, ready to sign.
-pub(super) struct SecondSigner {
-    reference: Reference,
-    /// Its key.
-    pub(super) key: Key,
-    /// Leaf and product CA.
-    pub(super) chain: Vec<Certificate>,
+/// What opens the second key.
+#[derive(Debug, Args)]
+#[command(next_help_heading = SECOND)]
+pub(super) struct SecondAccess {
+    /// Environment variable that holds the second key's passphrase
+    #[arg(long, value_name = "NAME", requires = "second_key", conflicts_with_all = ["second_passphrase_file", "second_passphrase_fd"])]
+    second_passphrase_env: Option<String>,
+    /// File whose first line is the second key's passphrase
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "second_key",
+        conflicts_with = "second_passphrase_fd"
+    )]
+    second_passphrase_file: Option<PathBuf>,
+    /// Open file descriptor whose first line is the second key's passphrase
+    #[arg(long, value_name = "NUMBER", requires = "second_key")]
+    second_passphrase_fd: Option<u32>,
+    /// Environment variable that holds the second token's PIN; where no option gives it, the file of pin-source= in the URI, then
+    /// COREWARDEN_SECOND_PIN
+    #[arg(long, value_name = "NAME", requires = "second_key", conflicts_with_all = ["second_pin_file", "second_pin_fd"])]
+    second_pin_env: Option<String>,
+    /// File whose first line is the second token's PIN
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "second_key",
+        conflicts_with = "second_pin_fd"
+    )]
+    second_pin_file: Option<PathBuf>,
+    /// Open file descriptor whose first line is the second token's PIN
+    #[arg(long, value_name = "NUMBER", requires = "second_key")]
+    second_pin_fd: Option<u32>,
 }
 
 impl Second {
@@ -54,33 +69,27 @@ impl Second {
         self.second_key.as_deref().map(Reference::parse).transpose()
     }
 
-    /// Opens it. `given` are the certificates that were named for it; a program has `limit` for each answer.
-    pub(super) fn open(
-        &self,
-        reference: Reference,
-        given: &[Certificate],
-        limit: Duration,
-    ) -> Result<SecondSigner, Failure> {
-        let secrets = SecondSecrets { of: self, limit };
-        let key = reference.open(&secrets, given)?;
-        Ok(SecondSigner {
-            chain: pki::order_chain(key.public_key(), key.certificates())?,
-            key,
-            reference,
-        })
+    /// What opens it.
+    pub(super) fn access(&self) -> &SecondAccess {
+        &self.access
     }
 }
 
-impl SecondSigner {
-    /// The name of the key as it may be shown.
-    pub(super) fn place(&self) -> String {
-        self.reference.to_string()
+impl SecondAccess {
+    /// Opens the second key. `given` are the certificates that were named for it; a program has `limit` for each answer.
+    pub(super) fn open(
+        &self,
+        reference: &Reference,
+        given: &[Certificate],
+        limit: Duration,
+    ) -> Result<Key, Failure> {
+        reference.open(&SecondSecrets { of: self, limit }, given)
     }
 }
 
 /// The first key's passphrase or PIN is never tried on the second: it may belong to somebody else, and tokens count wrong tries.
 struct SecondSecrets<'a> {
-    of: &'a Second,
+    of: &'a SecondAccess,
     limit: Duration,
 }
 
@@ -90,13 +99,11 @@ impl Secrets for SecondSecrets<'_> {
             self.of.second_passphrase_env.as_deref(),
             self.of.second_passphrase_file.as_deref(),
         );
-        match passphrase::given(env, file, None, Error::PassphraseNeeded)? {
+        let (fd, needed) = (self.of.second_passphrase_fd, Error::PassphraseNeeded);
+        match passphrase::given(env, file, fd, needed)? {
             Some(passphrase) => Ok(passphrase),
-            None => passphrase::ask(
-                &format!("Passphrase of {}: ", key.display()),
-                Error::PassphraseNeeded,
-            )
-            .map_err(Failure::at(key)),
+            None => passphrase::ask(&format!("Passphrase of {}: ", key.display()), needed)
+                .map_err(|error| Failure::at(key)(error).with_detail(OWN_OPTIONS)),
         }
     }
 
@@ -105,7 +112,7 @@ impl Secrets for SecondSecrets<'_> {
             self.of.second_pin_env.as_deref(),
             self.of.second_pin_file.as_deref(),
         );
-        if let Some(pin) = passphrase::given(env, file, None, Error::PinNeeded)? {
+        if let Some(pin) = passphrase::given(env, file, self.of.second_pin_fd, Error::PinNeeded)? {
             return Ok(pin);
         }
         if let Some(source) = source {
@@ -115,7 +122,7 @@ impl Secrets for SecondSecrets<'_> {
             return Ok(Zeroizing::new(pin));
         }
         passphrase::ask(&format!("PIN of the token {token:?}: "), Error::PinNeeded)
-            .map_err(Failure::from)
+            .map_err(|error| Failure::from(error).with_detail(OWN_OPTIONS))
     }
 
     fn warn(&self, text: &str) {
@@ -129,3 +136,4 @@ impl Secrets for SecondSecrets<'_> {
 
 /// Read where nothing else is said.
 const PIN_VARIABLE: &str = "COREWARDEN_SECOND_PIN";
+const OWN_OPTIONS: &str = "the second key's options begin with --second-";

@@ -1,6 +1,5 @@
 //! `sign`: an ELF becomes a bundle.
 
-use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
@@ -10,15 +9,15 @@ use firmware_bundle::SbomDigest;
 use serde::Serialize;
 
 use super::inputs::{MAX_INPUT, Plan, name};
-use super::options::{Chain, Content, KeyAccess, date};
+use super::options::{Content, date};
 use super::report::{Report, Schema, list};
-use super::second::Second;
+use super::signers::{Signing, SlotSigner};
 use crate::files::{self, Kind as FileKind, Staged};
-use crate::key::{Reference, Secrets, Signer, key_id};
-use crate::pki::{self, Certificate, Date};
+use crate::key::{Signer, key_id};
+use crate::pki::Date;
 use crate::provenance::{self, Facts};
-use crate::sign::{self as signing, Slot};
-use crate::{Error, Failure, Options, hex, release};
+use crate::sign::sign_in_parts;
+use crate::{Error, Failure, Options, hex};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -30,14 +29,8 @@ pub(super) struct Sign {
     out: Option<PathBuf>,
     #[command(flatten)]
     content: Content,
-    /// The signer's private key: a file, a pkcs11: URI, or exec:PROGRAM
-    #[arg(long, env = "COREWARDEN_KEY", hide_env_values = true)]
-    key: OsString,
     #[command(flatten)]
-    chain: Chain,
-    /// Refuse what does not sign a release: published test keys, development certificates, unencrypted key files
-    #[arg(long)]
-    release: bool,
+    signing: Signing,
     /// File for a statement of where the bundle came from: in-toto, with SLSA's provenance
     #[arg(long, value_name = "FILE", requires = "builder_id")]
     provenance: Option<PathBuf>,
@@ -50,10 +43,6 @@ pub(super) struct Sign {
     /// Replace an existing output
     #[arg(long)]
     force: bool,
-    #[command(flatten)]
-    access: KeyAccess,
-    #[command(flatten)]
-    second: Second,
 }
 
 pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
@@ -65,11 +54,11 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
     let kind = FileKind::Output {
         force: arguments.force,
     };
-    let reference = Reference::parse(&arguments.key)?;
-    let second = arguments.second.reference()?;
-    let keys = [Some(&reference), second.as_ref()];
-    let key_files = keys.into_iter().flatten().filter_map(Reference::file);
-    let inputs: Vec<_> = [&**elf_path].into_iter().chain(key_files).collect();
+    let references = arguments.signing.references()?;
+    let inputs: Vec<_> = [&**elf_path]
+        .into_iter()
+        .chain(references.files())
+        .collect();
     files::check_output(&out, kind, &inputs)?;
     if let Some(path) = &arguments.provenance {
         files::check_output(path, kind, &inputs)?;
@@ -78,47 +67,21 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
         }
     }
 
-    let plan = Plan::read(&arguments.content, &arguments.chain)?;
-    if second.is_none() && !plan.second_given.is_empty() {
-        return Err(Error::SecondKeyMissing.into());
-    }
+    let plan = Plan::read(&arguments.content, &arguments.signing.chain)?;
     let roots = plan.roots();
     let options = plan.options(&arguments.content, &roots);
-    let key = reference.open(&arguments.access, &plan.given)?;
-    let chain = pki::order_chain(key.public_key(), key.certificates())?;
-    let limit = Secrets::time_limit(&arguments.access);
-    let second = second
-        .map(|reference| arguments.second.open(reference, &plan.second_given, limit))
-        .transpose()?;
-    if arguments.release {
-        let pinned: Vec<Certificate> = plan.pinned.iter().map(|(_, root)| root.clone()).collect();
-        let place = reference.to_string();
-        release::check(&key, &chain, &pinned).map_err(Failure::at(Path::new(&place)))?;
-        if let Some(second) = &second {
-            let place = second.place();
-            release::check(&second.key, &second.chain, &pinned)
-                .map_err(Failure::at(Path::new(&place)))?;
-        }
-    }
+    let given = [&*plan.given, &*plan.second_given];
+    let signers = arguments.signing.open(&references, given, &plan.pinned)?;
 
     let elf = files::read(elf_path, MAX_INPUT)?;
-    let mut slots = vec![Slot {
-        number: 0,
-        signer: &key,
-        certificates: &chain,
-    }];
-    slots.extend(second.as_ref().map(|second| Slot {
-        number: 1,
-        signer: &second.key,
-        certificates: &second.chain,
-    }));
     let elf_size = elf.len();
     let elf_digest = arguments.provenance.as_ref().map(|_| sha256(&[&elf]));
-    let signed = signing::sign_in_parts(elf, &options, &slots).map_err(Failure::at(elf_path))?;
+    let signed = sign_in_parts(elf, &options, &signers.slots()).map_err(Failure::at(elf_path))?;
     match arguments.provenance.as_ref().zip(elf_digest) {
         None => files::write(&out, kind, &[&signed.elf, &signed.trailer])?,
         Some((path, elf)) => {
-            let statement = statement(arguments, elf, &options, &signed, (&out, key.public_key()));
+            let public_key = signers.first.key.public_key();
+            let statement = statement(arguments, elf, &options, &signed, (&out, public_key));
             files::publish(vec![
                 Staged::new(&out, kind, &[&signed.elf, &signed.trailer])?,
                 Staged::new(path, kind, &[statement.as_bytes()])?,
@@ -128,14 +91,10 @@ pub(super) fn run(arguments: &Sign) -> Result<Report, Failure> {
     Ok(Report::of(Signed {
         bundle: name(&out),
         digest: hex(&signed.digest),
-        key_id: hex(&key_id(key.public_key())),
-        signer: chain.first().map(Certificate::subject).unwrap_or_default(),
-        second_key_id: second
-            .as_ref()
-            .map(|second| hex(&key_id(second.key.public_key()))),
-        second_signer: second
-            .as_ref()
-            .and_then(|second| second.chain.first().map(Certificate::subject)),
+        key_id: signers.first.key_id(),
+        signer: signers.first.subject(),
+        second_key_id: signers.second.as_ref().map(SlotSigner::key_id),
+        second_signer: signers.second.as_ref().map(SlotSigner::subject),
         platform: plan.platform.name().to_owned(),
         cores: plan.cores.clone(),
         security_version: options.security_version,

@@ -32,8 +32,12 @@ pub(super) fn open(
     let session = module
         .open_ro_session(slot)
         .map_err(|error| at(told(error)))?;
-    log_in(&session, &token, uri, secrets).map_err(at)?;
+    let pin = log_in(&session, &token, uri, secrets).map_err(at)?;
     let handle = find_key(&session, uri).map_err(at)?;
+    let each_time = match asks_each_time(&session, handle).map_err(at)? {
+        true => Some(each_pin(pin, &token, uri, secrets).map_err(at)?),
+        false => None,
+    };
     let id = id_of(&session, handle).map_err(at)?;
     let found = certificates(&session).map_err(at)?;
     let (algorithm, public_key) =
@@ -45,6 +49,7 @@ pub(super) fn open(
     let signer = TokenKey {
         session,
         handle,
+        each_time,
         algorithm,
         public_key,
     };
@@ -54,8 +59,38 @@ pub(super) fn open(
 struct TokenKey {
     session: Session,
     handle: ObjectHandle,
+    /// What the key wants to be told before each signature, if it does.
+    each_time: Option<Pin>,
     algorithm: Algorithm,
     public_key: Vec<u8>,
+}
+
+/// A PIN, or none where it is typed on the token itself.
+type Pin = Option<AuthPin>;
+
+impl TokenKey {
+    fn ask(&self, mechanism: &Mechanism<'_>, data: &[u8]) -> Result<Vec<u8>, Error> {
+        let Some(pin) = &self.each_time else {
+            let signature = self.session.sign(mechanism, self.handle, data);
+            return signature.map_err(|error| told(error).error);
+        };
+        // PKCS#11 3.1, 5.6.8: logged in anew after the operation has begun. A signature in one step begins and ends in one call here, so it
+        // is made in parts, of which there is one.
+        let begun = self.session.sign_init(mechanism, self.handle);
+        let begun =
+            begun.and_then(|()| self.session.login(UserType::ContextSpecific, pin.as_ref()));
+        begun.map_err(|error| told(error).error)?;
+        let signature = self.session.sign_update(data);
+        let signature = signature.and_then(|()| self.session.sign_final());
+        signature.map_err(|error| match error {
+            cryptoki::error::Error::NullFunctionPointer
+            | cryptoki::error::Error::Pkcs11(
+                RvError::FunctionNotSupported | RvError::OperationNotInitialized,
+                _,
+            ) => Error::TokenInOneStep,
+            error => told(error).error,
+        })
+    }
 }
 
 impl Signer for TokenKey {
@@ -71,22 +106,18 @@ impl Signer for TokenKey {
         // Not every token hashes; every one signs a hash.
         let digest = |hash| ring::digest::digest(hash, message);
         let signature = match self.algorithm {
-            Algorithm::EcdsaP256 => self.session.sign(
-                &Mechanism::Ecdsa,
-                self.handle,
-                digest(&ring::digest::SHA256).as_ref(),
-            ),
-            Algorithm::EcdsaP384 => self.session.sign(
-                &Mechanism::Ecdsa,
-                self.handle,
-                digest(&ring::digest::SHA384).as_ref(),
-            ),
+            Algorithm::EcdsaP256 => {
+                self.ask(&Mechanism::Ecdsa, digest(&ring::digest::SHA256).as_ref())
+            }
+            Algorithm::EcdsaP384 => {
+                self.ask(&Mechanism::Ecdsa, digest(&ring::digest::SHA384).as_ref())
+            }
             Algorithm::Ed25519 => {
                 let pure = Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Pure));
-                self.session.sign(&pure, self.handle, message)
+                self.ask(&pure, message)
             }
         };
-        let signature = signature.map_err(|error| told(error).error)?;
+        let signature = signature?;
         // PKCS#11 leaves s as the token found it.
         self.algorithm.normalise(&signature)
     }
@@ -218,14 +249,15 @@ fn named(token: &TokenInfo) -> String {
     )
 }
 
+/// Logs in where the token wants it, and gives the PIN that did.
 fn log_in(
     session: &Session,
     token: &TokenInfo,
     uri: &TokenUri,
     secrets: &dyn Secrets,
-) -> Result<(), Failure> {
+) -> Result<Pin, Failure> {
     if !token.login_required() {
-        return Ok(());
+        return Ok(None);
     }
     if let Some(trouble) = trouble_of(token) {
         match trouble {
@@ -233,16 +265,40 @@ fn log_in(
             PinTrouble::Warning(text) => secrets.warn(&format!("{}: {text}", named(token))),
         }
     }
-    let pin = if token.protected_authentication_path() {
-        None
-    } else {
-        let pin = secrets.pin(token.label(), uri.pin_source.as_deref())?;
-        Some(AuthPin::from(pin.as_str()))
-    };
+    let pin = pin_of(token, uri, secrets)?;
     match session.login(UserType::User, pin.as_ref()) {
         // A second key of the same token.
-        Ok(()) | Err(cryptoki::error::Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
+        Ok(()) | Err(cryptoki::error::Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(pin),
         Err(error) => Err(told(error)),
+    }
+}
+
+fn pin_of(token: &TokenInfo, uri: &TokenUri, secrets: &dyn Secrets) -> Result<Pin, Failure> {
+    if token.protected_authentication_path() {
+        return Ok(None);
+    }
+    let pin = secrets.pin(token.label(), uri.pin_source.as_deref())?;
+    Ok(Some(AuthPin::from(pin.as_str())))
+}
+
+/// Whether the key has to be told the PIN before each signature (CKA_ALWAYS_AUTHENTICATE).
+fn asks_each_time(session: &Session, key: ObjectHandle) -> Result<bool, Failure> {
+    let attributes = session
+        .get_attributes(key, &[AttributeType::AlwaysAuthenticate])
+        .map_err(told)?;
+    Ok(attributes.contains(&Attribute::AlwaysAuthenticate(true)))
+}
+
+/// The PIN for each signature: the one that logged in, or one that is asked for now, where nobody had to log in.
+fn each_pin(
+    pin: Pin,
+    token: &TokenInfo,
+    uri: &TokenUri,
+    secrets: &dyn Secrets,
+) -> Result<Pin, Failure> {
+    match pin {
+        Some(pin) => Ok(Some(pin)),
+        None => pin_of(token, uri, secrets),
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses another part of it")]
 
+pub(crate) mod judge;
 pub(crate) mod openssl;
 pub(crate) mod token;
 

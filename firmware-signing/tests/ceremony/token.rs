@@ -37,7 +37,7 @@ impl Token {
     }
 
     /// A tool of Debian's: softhsm2-util or pkcs11-tool.
-    fn tool(&self, line: &str) {
+    pub(crate) fn tool(&self, line: &str) {
         let mut words = line.split(' ');
         let program = words.next().expect("a program");
         let output = Command::new(program)

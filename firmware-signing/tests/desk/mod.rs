@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use firmware_signing::key::Algorithm;
 use firmware_signing::pki::Certificate;
 use firmware_signing::sample::{Chain, Elf};
 use tempfile::TempDir;
@@ -29,7 +30,18 @@ impl Desk {
 
     /// Another chain, which may sign up to security version `ceiling`.
     pub(crate) fn put_chain(&self, prefix: &str, ceiling: u32) -> Chain {
-        let chain = Chain::development(&[0], &[class()], ceiling).expect("a chain");
+        self.put_chain_of([Algorithm::EcdsaP256; 3], prefix, ceiling)
+    }
+
+    /// The same of root, product CA and signer of these algorithms.
+    pub(crate) fn put_chain_of(
+        &self,
+        algorithms: [Algorithm; 3],
+        prefix: &str,
+        ceiling: u32,
+    ) -> Chain {
+        let chain = Chain::development_of(algorithms, &[0], &[class()], ceiling);
+        let chain = chain.expect("a chain");
         self.put_files(prefix, &chain);
         chain
     }
