@@ -241,6 +241,51 @@ fn the_yocto_class_signs_one_at_a_time() {
     }
 }
 
+#[test]
+fn the_yocto_recipe_installs_the_program_that_the_class_then_calls() {
+    let desk = Desk::new();
+    desk.lay_out_release();
+    let recipe = |what: &str, name: &str| desk.bitbake_recipe(what, name);
+    let compiled = recipe("run", "do_compile");
+    assert!(compiled.status.success(), "{}", talk(&compiled));
+    assert!(talk(&compiled).starts_with("corewarden-sign 0."));
+    let installed = recipe("run", "do_install");
+    assert!(installed.status.success(), "{}", talk(&installed));
+    for page in ["corewarden-sign.1", "corewarden-sign-sign.1"] {
+        assert!(desk.path("image/usr/share/man/man1").join(page).is_file());
+    }
+    // The class finds it where the recipe put it, and nowhere else.
+    let mut command = desk.bitbake_command("run", &[]);
+    let path = format!("{}:/usr/bin:/bin", desk.path("image/usr/bin").display());
+    succeed(command.env("PATH", path), "do_sign");
+    assert!(desk.path("motor.cwfw").is_file());
+    // The licences are those of the files that the recipe names.
+    let licences = recipe("show", "LIC_FILES_CHKSUM");
+    for entry in talk(&licences).split_whitespace() {
+        let (file, sum) = entry.split_once(";md5=").expect("a file and its sum");
+        let file = desk.release().join(file.trim_start_matches("file://"));
+        let output = Command::new("md5sum").arg(file).output().expect("it runs");
+        assert!(talk(&output).starts_with(sum), "{entry}");
+    }
+}
+
+#[test]
+fn the_yocto_recipe_is_of_the_version_that_the_release_has() {
+    let folder = workspace().join("packaging/yocto/recipes-devtools/corewarden-sign");
+    let recipe = format!("corewarden-sign-native_{}.bb", env!("CARGO_PKG_VERSION"));
+    assert!(folder.join(&recipe).is_file(), "there is no {recipe}");
+}
+
+#[test]
+fn the_yocto_recipe_fails_where_the_program_does_not_run() {
+    let desk = Desk::new();
+    desk.lay_out_release();
+    fs::remove_file(desk.release().join("bin/corewarden-sign")).expect("removed");
+    // Made for another machine, as it looks to this one.
+    fs::write(desk.release().join("bin/corewarden-sign"), "\x7fELF").expect("written");
+    assert!(!desk.bitbake_recipe("run", "do_compile").status.success());
+}
+
 /// A folder with everything that a pipeline has.
 struct Desk {
     folder: TempDir,
@@ -287,6 +332,53 @@ impl Desk {
             .env_clear()
             .env("PATH", path);
         command
+    }
+
+    /// Where BitBake unpacks the tar.gz.
+    fn release(&self) -> PathBuf {
+        self.path(&format!("corewarden-sign-{}", env!("CARGO_PKG_VERSION")))
+    }
+
+    /// What `cargo xtask dist` packs, as far as the recipe takes it.
+    fn lay_out_release(&self) {
+        let release = self.release();
+        for folder in ["bin", "share/man/man1", "share/doc/corewarden-sign"] {
+            fs::create_dir_all(release.join(folder)).expect("a folder");
+        }
+        let program = trycmd::cargo::cargo_bin("corewarden-sign");
+        fs::copy(program, release.join("bin/corewarden-sign")).expect("copied");
+        let mut pages = self.command("corewarden-sign");
+        pages
+            .args(["man", "--out-dir"])
+            .arg(release.join("share/man/man1"));
+        succeed(&mut pages, "man");
+        for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+            let to = release.join("share/doc/corewarden-sign").join(licence);
+            fs::copy(workspace().join(licence), to).expect("copied");
+        }
+    }
+
+    /// What BitBake would do with the recipe for the machine that builds.
+    fn bitbake_recipe(&self, what: &str, name: &str) -> Output {
+        let version = env!("CARGO_PKG_VERSION");
+        let folder = self.folder.path().display();
+        let recipe = format!(
+            "packaging/yocto/recipes-devtools/corewarden-sign/corewarden-sign-native_{version}.bb"
+        );
+        let mut command = self.command("/usr/bin/python3");
+        command
+            .arg(workspace().join("tests/yocto/fake_bitbake.py"))
+            .arg(what)
+            .arg(workspace().join(recipe))
+            .arg(name)
+            .args([
+                format!("PV={version}"),
+                format!("WORKDIR={folder}"),
+                format!("T={folder}/temp"),
+                format!("D={folder}/image"),
+            ])
+            .args(["bindir=/usr/bin", "mandir=/usr/share/man"]);
+        command.output().expect("python starts")
     }
 
     fn bitbake(&self, what: &str, more: &[&str]) -> Output {

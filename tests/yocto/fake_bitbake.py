@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A small BitBake: reads a class, and runs or hashes one task of it as BitBake would.
+"""A small BitBake: reads a class or a recipe, and runs or hashes one task of it as BitBake would.
 
-usage: fake_bitbake.py hash|run CLASS TASK NAME=VALUE...
+usage: fake_bitbake.py hash|run|show FILE TASK|VARIABLE NAME=VALUE...
 
 `hash` prints the task's hash and the files in it; `run` runs its prefuncs and then its shell function, in an emptied
-environment and under its lock files. It knows what our class uses: ?=, +=, flags, def, python and shell functions,
-${NAME} and ${@expression}.
+environment and under its lock files; `show` prints a variable. It knows what our class and recipe use: =, ?=, +=, flags,
+def, python and shell functions, inherit (what is inherited, the caller gives), ${NAME} and ${@expression}.
 """
 
 import fcntl
@@ -58,17 +58,20 @@ def parse(text, data):
                 body.append(more)
             data.variables[match.group(2)] = "\n".join(body)
             data.flags.setdefault(match.group(2), {})["python"] = bool(match.group(1))
-        elif match := re.fullmatch(r'(\w+) (\?=|\+=) "(.*)"', line):
+        elif match := re.fullmatch(r'(\w+) (=|\?=|\+=) "(.*)"', line):
             name, how, value = match.groups()
-            if how == "?=":
+            if how == "=":
+                data.variables[name] = value
+            elif how == "?=":
                 data.variables.setdefault(name, value)
             else:
                 data.variables[name] = (data.variables.get(name, "") + " " + value).strip()
-        elif match := re.fullmatch(r'(\w+)\[([\w-]+)\] \+= "(.*)"', line):
-            name, flag, value = match.groups()
+        elif match := re.fullmatch(r'(\w+)\[([\w-]+)\] (=|\+=) "(.*)"', line):
+            name, flag, how, value = match.groups()
             flags = data.flags.setdefault(name, {})
-            flags[flag] = (flags.get(flag, "") + " " + value).strip()
-        elif line and not line.startswith(("#", "addtask ")):
+            before = flags.get(flag, "") if how == "+=" else ""
+            flags[flag] = (before + " " + value).strip()
+        elif line and not line.startswith(("#", "addtask ", "inherit ")):
             sys.exit(f"cannot read: {line}")
 
 
@@ -109,12 +112,16 @@ def run(data, task):
     sys.exit(subprocess.run(["sh", "-e", script.name], stdin=subprocess.DEVNULL).returncode)
 
 
+def show(data, name):
+    print(data.getVar(name))
+
+
 def main():
     what, path, task, *assignments = sys.argv[1:]
     data = Data(assignment.split("=", 1) for assignment in assignments)
     with open(path) as file:
         parse(file.read(), data)
-    {"hash": task_hash, "run": run}[what](data, task)
+    {"hash": task_hash, "run": run, "show": show}[what](data, task)
 
 
 if __name__ == "__main__":
