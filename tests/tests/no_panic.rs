@@ -17,6 +17,8 @@ fn formats_and_ta_core_link_without_a_panic_handler() {
         "admit",
         "bundle_trailer",
         "table_judge",
+        "update_parse",
+        "update_verify",
         "driver_poll",
         "device_poll",
     ] {

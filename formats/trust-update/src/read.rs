@@ -286,7 +286,7 @@ fn zero(list: List, reserved: &[u8]) -> Result<(), Error> {
 
 fn ascending<T: Ord>(list: List, items: impl Iterator<Item = T>) -> Result<(), Error> {
     let mut previous: Option<T> = None;
-    for (index, item) in (0u16..).zip(items) {
+    for (index, item) in (0..=u16::MAX).zip(items) {
         if previous.is_some_and(|previous| previous >= item) {
             return Err(Error::Order { list, index });
         }
@@ -300,7 +300,7 @@ fn check_generations(generations: &[[u8; 48]]) -> Result<(), Error> {
     let list = List::Generations;
     let ids = generations.iter().map(|raw| raw.first_chunk::<32>());
     ascending(list, ids)?;
-    for (index, raw) in (0u16..).zip(generations) {
+    for (index, raw) in (0..=u16::MAX).zip(generations) {
         let raw = raw::Generation::ref_from_bytes(raw).map_err(|_| Error::Short { list })?;
         zero(list, &raw.reserved)?;
         if raw.minimum.get() == 0 {
@@ -314,7 +314,7 @@ fn check_generations(generations: &[[u8; 48]]) -> Result<(), Error> {
 fn check_floors(floors: &[[u8; 16]]) -> Result<(), Error> {
     let list = List::Floors;
     let mut previous: Option<u32> = None;
-    for (index, raw) in (0u16..).zip(floors) {
+    for (index, raw) in (0..=u16::MAX).zip(floors) {
         let raw = raw::Floor::ref_from_bytes(raw).map_err(|_| Error::Short { list })?;
         zero(list, &raw.reserved)?;
         let core = raw.core.get();

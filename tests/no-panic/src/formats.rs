@@ -9,6 +9,9 @@ use ta_protocol::{
     Command, CoreState, Error, Login, Root, RootsReport, StateReport, Status, Text, Uuid, Words,
     pta,
 };
+use trust_update::{SignatureRefused, TrustUpdate, Verified};
+
+use crate::actors::Anybody;
 
 #[unsafe(no_mangle)]
 pub fn protocol_commands(number: u32, name: &str) {
@@ -194,4 +197,37 @@ pub fn bundle_plan(manifest: &Manifest<'_>, region: u64, size: u64) {
     for step in plan {
         black_box(step);
     }
+}
+
+#[unsafe(no_mangle)]
+pub fn update_parse(bytes: &[u8]) -> Result<(), trust_update::Error> {
+    let update = TrustUpdate::parse(bytes)?;
+    black_box((update.list_version(), update.device_class()));
+    for generation in update.generations() {
+        black_box(generation);
+    }
+    for key_id in update.revoked() {
+        black_box(key_id);
+    }
+    for floor in update.floors() {
+        black_box(floor);
+    }
+    for root in update.roots() {
+        black_box(root);
+    }
+    for signature in update.signatures() {
+        black_box(signature);
+    }
+    black_box(update.signed());
+    Ok(())
+}
+
+#[unsafe(no_mangle)]
+pub fn update_verify<'a>(
+    update: TrustUpdate<'a>,
+    check: &Anybody,
+) -> Result<Verified<'a>, SignatureRefused<certificate_chain::Error>> {
+    let verified = update.verify(check)?;
+    black_box(verified.update().list_version());
+    Ok(verified)
 }
