@@ -173,8 +173,11 @@ impl Window {
     #[inline]
     fn pointer<T: Number, const N: usize>(&self, at: u32) -> *mut u8 {
         const { assert!(size_of::<[T; N]>() <= NEAR_END as usize) };
-        if at > self.last || !at.is_multiple_of(const { align_of::<T>() as u32 }) {
-            return self.near_end(at, size_of::<[T; N]>(), align_of::<T>());
+        if !at.is_multiple_of(const { align_of::<T>() as u32 }) {
+            self.refused(at, size_of::<[T; N]>());
+        }
+        if at > self.last {
+            return self.near_end(at, size_of::<[T; N]>());
         }
         // SAFETY: at <= size, so the result stays inside the one mapping, whose size fits isize as mmap granted it.
         unsafe { self.base.0.as_ptr().add(at as usize) }
@@ -183,16 +186,22 @@ impl Window {
     /// As `pointer`, for offsets that are not at once known to be good.
     #[cold]
     #[inline(never)]
-    fn near_end(&self, at: u32, len: usize, align: usize) -> *mut u8 {
-        let end = u64::from(at).saturating_add(widen(len));
-        // Whoever asks for another offset has a defect; going on would be a wild access.
-        assert!(
-            end <= u64::from(self.size) && (at as usize).is_multiple_of(align),
+    fn near_end(&self, at: u32, len: usize) -> *mut u8 {
+        if u64::from(at).saturating_add(widen(len)) > u64::from(self.size) {
+            self.refused(at, len);
+        }
+        // SAFETY: as in `pointer`.
+        unsafe { self.base.0.as_ptr().add(at as usize) }
+    }
+
+    /// Whoever asks for what is outside, or not aligned, has a defect; going on would be a wild access.
+    #[cold]
+    #[inline(never)]
+    fn refused(&self, at: u32, len: usize) -> ! {
+        panic!(
             "{len} bytes at offset {at:#x} in a window of {:#x} bytes",
             self.size
         );
-        // SAFETY: as in `pointer`.
-        unsafe { self.base.0.as_ptr().add(at as usize) }
     }
 
     /// A pointer to `len` bytes inside the mapping, aligned to a word.
@@ -200,7 +209,7 @@ impl Window {
     fn range(&self, at: u32, len: usize) -> *mut u8 {
         let end = u64::from(at).saturating_add(widen(len));
         if end > u64::from(self.size) || !at.is_multiple_of(4) {
-            return self.near_end(at, len, 4);
+            self.refused(at, len);
         }
         // SAFETY: as in `pointer`.
         unsafe { self.base.0.as_ptr().add(at as usize) }
@@ -313,6 +322,7 @@ impl rpmsg::SharedMemory for Window {
 }
 
 impl rpmsg::Coherence for Window {
+    #[inline]
     fn fence(&self) {
         barrier(Ordering::SeqCst);
     }
@@ -415,21 +425,20 @@ mod tests {
     fn copies_of_any_length_touch_nothing_else() {
         let (window, _fd) = Window::memfd(PAGE).unwrap();
         for window in [window.clone(), window.as_device_memory()] {
-            for (at, length) in [64, 68]
-                .into_iter()
-                .flat_map(|at| (0_u8..200).map(move |len| (at, len)))
-            {
-                window.copy_in(60, &[0xee; 256]);
-                let sent: Vec<u8> = (1..=length).collect();
+            let lengths = (0..200).chain([250, 255, 256, 257, 272, 480, 496, 511, 512, 528, 900]);
+            for (at, length) in lengths.flat_map(|length| [(64, length), (68, length)]) {
+                window.copy_in(60, &[0xee; 1024]);
+                // No two bytes that are a power of two apart are alike.
+                let sent: Vec<u8> = (1..=251).cycle().take(length).collect();
                 window.copy_in(at, &sent);
-                let mut around = [0; 256];
+                let mut around = [0; 1024];
                 window.copy_out(60, &mut around);
                 let start = usize::try_from(at).unwrap() - 60;
-                let mut received = vec![0; sent.len()];
+                let mut received = vec![0; length];
                 window.copy_out(at, &mut received);
                 assert_eq!(received, sent);
-                assert_eq!(around[start..start + sent.len()], sent);
-                let rest = around[..start].iter().chain(&around[start + sent.len()..]);
+                assert_eq!(around[start..start + length], sent);
+                let rest = around[..start].iter().chain(&around[start + length..]);
                 assert!(rest.copied().all(|byte| byte == 0xee));
             }
         }

@@ -1,72 +1,23 @@
 //! Copies between our memory and a window's: volatile, in bounds as their caller says, never by reference.
 
-use std::mem::take;
-
 /// Copies `from` to shared memory by aligned words, and single bytes behind the last of them.
 ///
 /// # Safety
 /// `to` is valid for writing `from.len()` bytes, and aligned to 4.
-#[inline(never)]
+#[inline(always)]
 pub(super) unsafe fn words_in(to: *mut u8, from: &[u8]) {
-    let mut to = to;
-    let mut rest = from;
-    if WIDE && to.addr().is_multiple_of(8) {
-        let (words, tail) = from.as_chunks::<8>();
-        for word in words {
-            // SAFETY: the words of `from` have their place behind `to`, which is aligned to 8 and stays so.
-            to = unsafe { put(to, u64::from_ne_bytes(*word)) };
-        }
-        rest = tail;
-    }
-    let (words, tail) = rest.as_chunks::<4>();
-    for word in words {
-        // SAFETY: as above, aligned to 4.
-        to = unsafe { put(to, u32::from_ne_bytes(*word)) };
-    }
-    for byte in tail {
-        // SAFETY: as above; bytes have no alignment.
-        to = unsafe { put(to, *byte) };
-    }
+    // SAFETY: the caller's promise; `from` is a slice.
+    unsafe { words::<IN>(to, from.as_ptr(), from.len()) };
 }
 
 /// Fills `into` from shared memory by aligned words, and single bytes behind the last of them.
 ///
 /// # Safety
 /// `from` is valid for reading `into.len()` bytes, and aligned to 4.
-#[inline(never)]
+#[inline(always)]
 pub(super) unsafe fn words_out(from: *const u8, into: &mut [u8]) {
-    let mut from = from;
-    let mut rest = into;
-    if WIDE && from.addr().is_multiple_of(8) {
-        let (lines, tail) = rest.as_chunks_mut::<64>();
-        let (words, tail) = tail.as_chunks_mut::<8>();
-        for line in lines {
-            for word in line.as_chunks_mut().0 {
-                let value: u64;
-                // SAFETY: there is a word behind `from` for each of `into`'s; it is aligned to 8 and stays so.
-                (value, from) = unsafe { get(from) };
-                *word = value.to_ne_bytes();
-            }
-        }
-        for word in words {
-            let value: u64;
-            // SAFETY: as above.
-            (value, from) = unsafe { get(from) };
-            *word = value.to_ne_bytes();
-        }
-        rest = tail;
-    }
-    let (words, tail) = rest.as_chunks_mut::<4>();
-    for word in words {
-        let value: u32;
-        // SAFETY: as above, aligned to 4.
-        (value, from) = unsafe { get(from) };
-        *word = value.to_ne_bytes();
-    }
-    for byte in tail {
-        // SAFETY: as above; bytes have no alignment.
-        (*byte, from) = unsafe { get(from) };
-    }
+    // SAFETY: the caller's promise; `into` is a slice.
+    unsafe { words::<OUT>(into.as_mut_ptr(), from, into.len()) };
 }
 
 /// Whether pieces of ordinary memory can be copied there.
@@ -81,38 +32,8 @@ pub(super) fn is_aligned(at: *const u8) -> bool {
 /// `to` is valid for writing `from.len()` bytes, and [`is_aligned`].
 #[inline(always)]
 pub(super) unsafe fn pieces_in(to: *mut u8, from: &[u8]) {
-    let (mut to, mut rest) = (to, from);
-    if rest.len() >= LEAP / 4 {
-        while let Some((pieces, tail)) = rest.split_first_chunk::<LEAP>() {
-            // SAFETY: the pieces have their place behind `to`, which is aligned for them and stays so.
-            to = unsafe { put_pieces(to, pieces) };
-            rest = tail;
-        }
-        if let Some((pieces, tail)) = rest.split_first_chunk::<{ LEAP / 2 }>() {
-            // SAFETY: as above.
-            to = unsafe { put_pieces(to, pieces) };
-            rest = tail;
-        }
-        if let Some((pieces, tail)) = rest.split_first_chunk::<{ LEAP / 4 }>() {
-            // SAFETY: as above.
-            to = unsafe { put_pieces(to, pieces) };
-            rest = tail;
-        }
-    }
-    if let Some((pieces, tail)) = rest.split_first_chunk::<{ LEAP / 8 }>() {
-        // SAFETY: as above.
-        to = unsafe { put_pieces(to, pieces) };
-        rest = tail;
-    }
-    if let Some((piece, tail)) = rest.split_first_chunk::<{ LEAP / 16 }>() {
-        // SAFETY: as above.
-        to = unsafe { put_pieces(to, piece) };
-        rest = tail;
-    }
-    if !rest.is_empty() {
-        // SAFETY: as above; whole pieces keep the alignment to words.
-        unsafe { words_in(to, rest) };
-    }
+    // SAFETY: the caller's promise; `from` is a slice.
+    unsafe { Copying::<IN>::new(to, from.as_ptr(), from.len()).pieces() };
 }
 
 /// Fills `into` from ordinary shared memory.
@@ -121,96 +42,162 @@ pub(super) unsafe fn pieces_in(to: *mut u8, from: &[u8]) {
 /// `from` is valid for reading `into.len()` bytes, and [`is_aligned`].
 #[inline(always)]
 pub(super) unsafe fn pieces_out(from: *const u8, into: &mut [u8]) {
-    let (mut from, mut rest) = (from, into);
-    if rest.len() >= LEAP / 4 {
-        while rest.len() >= LEAP {
-            let (pieces, tail) = take(&mut rest).split_at_mut(LEAP);
-            // SAFETY: there are bytes behind `from` for the pieces of `into`; it is aligned for them and stays so.
-            from = unsafe { get_pieces(from, pieces) };
-            rest = tail;
+    // SAFETY: the caller's promise; `into` is a slice.
+    unsafe { Copying::<OUT>::new(into.as_mut_ptr(), from, into.len()).pieces() };
+}
+
+/// What is left to copy: into the window, or out of it.
+struct Copying<const WAY: bool> {
+    to: *mut u8,
+    from: *const u8,
+    len: usize,
+}
+
+impl<const WAY: bool> Copying<WAY> {
+    #[inline(always)]
+    const fn new(to: *mut u8, from: *const u8, len: usize) -> Self {
+        Self { to, from, len }
+    }
+
+    /// Where in the window it goes on.
+    #[inline(always)]
+    fn place(&self) -> *const u8 {
+        if WAY == IN { self.to } else { self.from }
+    }
+
+    /// By pieces, and words behind the last of them.
+    ///
+    /// # Safety
+    /// As for [`words`], but aligned to a piece.
+    #[inline(always)]
+    unsafe fn pieces(mut self) {
+        if self.len < size_of::<Piece>() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.rest() };
         }
-        if rest.len() >= LEAP / 2 {
-            let (pieces, tail) = take(&mut rest).split_at_mut(LEAP / 2);
-            // SAFETY: as above.
-            from = unsafe { get_pieces(from, pieces) };
-            rest = tail;
-        }
-        if rest.len() >= LEAP / 4 {
-            let (pieces, tail) = take(&mut rest).split_at_mut(LEAP / 4);
-            // SAFETY: as above.
-            from = unsafe { get_pieces(from, pieces) };
-            rest = tail;
+        // SAFETY: the caller's promise, and there is one.
+        unsafe { self.some::<Piece, 1>() };
+        if self.len != 0 {
+            // SAFETY: the caller's promise; whole pieces keep the alignment.
+            unsafe { more::<WAY>(self.to, self.from, self.len) };
         }
     }
-    if rest.len() >= LEAP / 8 {
-        let (pieces, tail) = take(&mut rest).split_at_mut(LEAP / 8);
+
+    /// What is less than a piece.
+    ///
+    /// # Safety
+    /// As for [`words`].
+    #[inline(always)]
+    unsafe fn rest(self) {
+        if self.len != 0 {
+            // SAFETY: the caller's promise.
+            unsafe { words::<WAY>(self.to, self.from, self.len) };
+        }
+    }
+
+    /// Copies all whole `T`s, many at a time as long as there are many.
+    ///
+    /// # Safety
+    /// As for [`Copying::some`].
+    #[inline(always)]
+    unsafe fn all<T>(&mut self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.many::<T, 8>() };
         // SAFETY: as above.
-        from = unsafe { get_pieces(from, pieces) };
-        rest = tail;
-    }
-    if rest.len() >= LEAP / 16 {
-        let (piece, tail) = take(&mut rest).split_at_mut(LEAP / 16);
+        unsafe { self.once::<T, 4>() };
         // SAFETY: as above.
-        from = unsafe { get_pieces(from, piece) };
-        rest = tail;
+        unsafe { self.once::<T, 2>() };
+        // SAFETY: as above.
+        unsafe { self.once::<T, 1>() };
     }
-    if !rest.is_empty() {
-        // SAFETY: as above; whole pieces keep the alignment to words.
-        unsafe { words_out(from, rest) };
+
+    /// Copies `COUNT` at a time, as long as there are so many.
+    ///
+    /// # Safety
+    /// As for [`Copying::some`].
+    #[inline(always)]
+    unsafe fn many<T, const COUNT: usize>(&mut self) {
+        while self.len >= size_of::<[T; COUNT]>() {
+            // SAFETY: the caller's promise, and there are so many.
+            unsafe { self.some::<T, COUNT>() };
+        }
+    }
+
+    /// Copies `COUNT` if there are so many.
+    ///
+    /// # Safety
+    /// As for [`Copying::some`].
+    #[inline(always)]
+    unsafe fn once<T, const COUNT: usize>(&mut self) {
+        if self.len >= size_of::<[T; COUNT]>() {
+            // SAFETY: the caller's promise, and there are so many.
+            unsafe { self.some::<T, COUNT>() };
+        }
+    }
+
+    /// Copies `COUNT`, each by one load and one store.
+    ///
+    /// # Safety
+    /// `to` is valid for writing so many, `from` for reading them; the one in the window is aligned for them. Any bytes are a
+    /// `T`, and a `T` has no bytes that are not initialised.
+    #[inline(always)]
+    unsafe fn some<T, const COUNT: usize>(&mut self) {
+        for _ in 0..COUNT {
+            let (to, from) = (self.to.cast::<T>(), self.from.cast::<T>());
+            if WAY == IN {
+                // SAFETY: the caller's promise.
+                let value = unsafe { from.read_unaligned() };
+                // SAFETY: the caller's promise.
+                unsafe { to.write_volatile(value) };
+            } else {
+                // SAFETY: the caller's promise.
+                let value = unsafe { from.read_volatile() };
+                // SAFETY: the caller's promise.
+                unsafe { to.write_unaligned(value) };
+            }
+            self.to = to.wrapping_add(1).cast();
+            self.from = from.wrapping_add(1).cast();
+        }
+        self.len = self.len.wrapping_sub(size_of::<[T; COUNT]>());
     }
 }
 
-/// Stores whole pieces; where the next one goes.
+/// By words, and single bytes behind the last of them.
 ///
 /// # Safety
-/// `to` is valid for writing them, and [`is_aligned`].
-#[inline]
-unsafe fn put_pieces(to: *mut u8, pieces: &[u8]) -> *mut u8 {
-    let mut to = to;
-    for piece in pieces.as_chunks().0 {
-        // SAFETY: the caller's promise; whole pieces keep the alignment.
-        to = unsafe { put(to, piece_of(*piece)) };
+/// `to` is valid for writing `len` bytes, `from` for reading them; the one in the window is aligned to 4.
+#[inline(never)]
+unsafe fn words<const WAY: bool>(to: *mut u8, from: *const u8, len: usize) {
+    let mut copy = Copying::<WAY>::new(to, from, len);
+    if WIDE && copy.place().addr().is_multiple_of(size_of::<u64>()) {
+        // SAFETY: the caller's promise; whole words keep the alignment to 8.
+        unsafe { copy.many::<u64, 16>() };
+        // SAFETY: as above.
+        unsafe { copy.all::<u64>() };
     }
-    to
+    // SAFETY: the caller's promise; whole words keep the alignment to 4.
+    unsafe { copy.many::<u32, 1>() };
+    // SAFETY: as above; bytes have no alignment.
+    unsafe { copy.many::<u8, 1>() };
 }
 
-/// Loads whole pieces; where the next one comes from.
+/// What [`Copying::pieces`] does behind the first.
 ///
 /// # Safety
-/// `from` is valid for reading them, and [`is_aligned`].
-#[inline]
-unsafe fn get_pieces(from: *const u8, pieces: &mut [u8]) -> *const u8 {
-    let mut from = from;
-    for piece in pieces.as_chunks_mut().0 {
-        let value;
-        // SAFETY: the caller's promise; whole pieces keep the alignment.
-        (value, from) = unsafe { get(from) };
-        *piece = bytes_of(value);
-    }
-    from
+/// As for [`Copying::pieces`].
+#[inline(never)]
+unsafe fn more<const WAY: bool>(to: *mut u8, from: *const u8, len: usize) {
+    let mut copy = Copying::<WAY>::new(to, from, len);
+    // SAFETY: the caller's promise; whole pieces keep the alignment.
+    unsafe { copy.all::<Piece>() };
+    // SAFETY: as above.
+    unsafe { copy.rest() };
 }
 
-/// Stores one value; where the next one goes.
-///
-/// # Safety
-/// `to` is valid for writing a `T`, and aligned for it.
-#[inline]
-unsafe fn put<T: Copy>(to: *mut u8, value: T) -> *mut u8 {
-    // SAFETY: the caller's promise.
-    unsafe { to.cast::<T>().write_volatile(value) };
-    to.wrapping_add(size_of::<T>())
-}
-
-/// Loads one value; where the next one comes from.
-///
-/// # Safety
-/// `from` is valid for reading a `T`, aligned for it, and any bytes there are a `T`.
-#[inline]
-unsafe fn get<T: Copy>(from: *const u8) -> (T, *const u8) {
-    // SAFETY: the caller's promise.
-    let value = unsafe { from.cast::<T>().read_volatile() };
-    (value, from.wrapping_add(size_of::<T>()))
-}
+/// Into the window.
+const IN: bool = true;
+/// Out of the window.
+const OUT: bool = false;
 
 /// What one access of the machine's vector registers moves.
 #[cfg(target_arch = "x86_64")]
@@ -222,19 +209,5 @@ type Piece = core::arch::aarch64::uint8x16_t;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 type Piece = [u32; 4];
 
-#[inline]
-fn piece_of(bytes: [u8; size_of::<Piece>()]) -> Piece {
-    // SAFETY: of one size, and any bytes are a piece.
-    unsafe { core::mem::transmute(bytes) }
-}
-
-#[inline]
-fn bytes_of(piece: Piece) -> [u8; size_of::<Piece>()] {
-    // SAFETY: of one size, and a piece has no bytes that are not initialised.
-    unsafe { core::mem::transmute(piece) }
-}
-
-/// Bytes moved between two questions for the end, as long as there are so many.
-const LEAP: usize = 256;
 /// Whether this machine has accesses of 8 bytes.
 const WIDE: bool = size_of::<usize>() == 8;
