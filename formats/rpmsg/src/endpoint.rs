@@ -66,12 +66,13 @@ impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
             Some(address) => self.fixed(address)?,
             None => self.dynamic(),
         };
-        let place = self
-            .open
-            .iter_mut()
-            .find(|place| **place == raw::ANY_ADDRESS)
-            .ok_or(Error::EndpointsExhausted { limit: E })?;
-        *place = address;
+        let home = home::<E>(address);
+        let place = match self.open.get(home) {
+            Some(&raw::ANY_ADDRESS) => Some(home),
+            _ => self.open.iter().position(|at| *at == raw::ANY_ADDRESS),
+        };
+        let place = place.and_then(|place| self.open.get_mut(place));
+        *place.ok_or(Error::EndpointsExhausted { limit: E })? = address;
         Ok(Endpoint {
             address,
             generation: self.link.generation(),
@@ -105,7 +106,7 @@ impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
     }
 
     /// Sends a copy of `bytes` from an endpoint, at the next flush.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn send(
         &mut self,
         endpoint: &Endpoint,
@@ -113,7 +114,7 @@ impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
         bytes: &[u8],
     ) -> Result<(), Error> {
         self.current(endpoint)?;
-        if !self.open.contains(&endpoint.address) {
+        if !is_open(&self.open, endpoint.address) {
             return Err(Error::NoSuchEndpoint {
                 address: endpoint.address,
             });
@@ -122,31 +123,32 @@ impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
     }
 
     /// The next message or announcement, if there is one; its buffer goes back at the next flush.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn poll(&mut self, into: &mut [u8]) -> Result<Option<Event>, Error> {
-        let Some((slot, header)) = self.link.next()? else {
-            return Ok(None);
-        };
-        let event = if self.open.contains(&header.destination) {
-            let copied = self.link.copy_out(&slot, &header, into);
-            Ok(Event::Message { header, copied })
-        } else {
-            self.service(&slot, &header)
-        };
-        self.link.pass_back(&slot);
-        event.map(Some)
+        let Self { link, open, .. } = self;
+        let event = link.next(|link, slot, header| {
+            let event = if is_open(open, header.destination) {
+                let copied = link.copy_out(&slot, &header, into);
+                Ok(Event::Message { header, copied })
+            } else {
+                Self::service(link, &slot, &header)
+            };
+            link.pass_back(&slot);
+            event
+        });
+        event?.transpose()
     }
 
     /// What came for none of our endpoints: an announcement, or nothing.
     #[cold]
-    fn service(&self, slot: &Slot, header: &Header) -> Result<Event, Error> {
+    fn service(link: &Link<M, R, T>, slot: &Slot, header: &Header) -> Result<Event, Error> {
         if header.destination != raw::NAME_SERVICE_ADDRESS {
             return Err(Error::NoSuchEndpoint {
                 address: header.destination,
             });
         }
         let mut bytes = [0; raw::ANNOUNCEMENT_SIZE];
-        let copied = self.link.copy_out(slot, header, &mut bytes);
+        let copied = link.copy_out(slot, header, &mut bytes);
         if usize::from(header.len) != copied {
             return Err(Error::AnnouncementLength {
                 len: u32::from(header.len),
@@ -163,7 +165,7 @@ impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
 
     fn fixed(&self, address: u32) -> Result<u32, Error> {
         let reserved = address == raw::ANY_ADDRESS || address == raw::NAME_SERVICE_ADDRESS;
-        if reserved || self.open.contains(&address) {
+        if reserved || is_open(&self.open, address) {
             return Err(Error::AddressTaken { address });
         }
         Ok(address)
@@ -178,7 +180,7 @@ impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
                 Some(next) if next != raw::ANY_ADDRESS => next,
                 _ => raw::DYNAMIC_ADDRESSES,
             };
-            if !self.open.contains(&address) {
+            if !is_open(&self.open, address) {
                 return address;
             }
         }
@@ -195,4 +197,27 @@ impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
             link: self.link.generation(),
         })
     }
+}
+
+/// Whether an address is one of ours: most stand in the place that [`home`] says.
+#[inline]
+fn is_open<const E: usize>(open: &[u32; E], address: u32) -> bool {
+    address != raw::ANY_ADDRESS
+        && (open.get(home::<E>(address)) == Some(&address) || is_elsewhere(open, address))
+}
+
+/// Two addresses can have one home, and the later one stands where there was room.
+#[cold]
+#[inline(never)]
+fn is_elsewhere(open: &[u32], address: u32) -> bool {
+    open.contains(&address)
+}
+
+/// The place at which an address stands if it can.
+#[inline]
+fn home<const E: usize>(address: u32) -> usize {
+    usize::try_from(address)
+        .ok()
+        .and_then(|address| address.checked_rem(E))
+        .unwrap_or(0)
 }

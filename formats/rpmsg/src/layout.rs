@@ -73,9 +73,9 @@ impl Window {
 /// Holding a `VringLayout` tells you that the whole ring lies inside its window, every word of it aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VringLayout {
-    descriptors: u32,
-    available_entries: u32,
-    used_entries: u32,
+    descriptors: Aligned<4>,
+    available_entries: Aligned<1>,
+    used_entries: Aligned<2>,
     end: u32,
     mask: u16,
 }
@@ -111,9 +111,11 @@ impl VringLayout {
             .offset(address, len)
             .ok_or(Error::RingOutside { address, len })?;
         Ok(Self {
-            descriptors: at,
-            available_entries: at.wrapping_add(available).wrapping_add(raw::RING_ENTRIES),
-            used_entries: at.wrapping_add(used).wrapping_add(raw::RING_ENTRIES),
+            descriptors: Aligned::new(at),
+            available_entries: Aligned::new(
+                at.wrapping_add(available).wrapping_add(raw::RING_ENTRIES),
+            ),
+            used_entries: Aligned::new(at.wrapping_add(used).wrapping_add(raw::RING_ENTRIES)),
             end: at.wrapping_add(len),
             mask,
         })
@@ -125,7 +127,7 @@ impl VringLayout {
     }
 
     pub(crate) const fn start(&self) -> u32 {
-        self.descriptors
+        self.descriptors.at()
     }
 
     /// Index to place.
@@ -139,41 +141,61 @@ impl VringLayout {
     }
 
     pub(crate) const fn available(&self) -> u32 {
-        self.available_entries.wrapping_sub(raw::RING_ENTRIES)
+        self.available_entries.at().wrapping_sub(raw::RING_ENTRIES)
     }
 
     pub(crate) const fn used(&self) -> u32 {
-        self.used_entries.wrapping_sub(raw::RING_ENTRIES)
+        self.used_entries.at().wrapping_sub(raw::RING_ENTRIES)
     }
 
     #[inline]
     pub(crate) fn descriptor(&self, id: u16) -> u32 {
         self.descriptors
+            .at()
             .wrapping_add(u32::from(id & self.mask).wrapping_mul(raw::DESCRIPTOR_SIZE))
     }
 
     #[inline]
     pub(crate) fn available_entry(&self, index: u16) -> u32 {
         self.available_entries
+            .at()
             .wrapping_add(u32::from(index & self.mask).wrapping_mul(2))
     }
 
     /// Where the driver says at which used index it wants to be kicked: behind the available ring.
     pub(crate) fn used_event(&self) -> u32 {
         let len = u32::from(self.count()).wrapping_mul(2);
-        self.available_entries.wrapping_add(len)
+        self.available_entries.at().wrapping_add(len)
     }
 
     /// Where the device says at which available index it wants to be kicked: behind the used ring.
     pub(crate) fn available_event(&self) -> u32 {
         let len = u32::from(self.count()).wrapping_mul(8);
-        self.used_entries.wrapping_add(len)
+        self.used_entries.at().wrapping_add(len)
     }
 
     #[inline]
     pub(crate) fn used_entry(&self, index: u16) -> u32 {
         self.used_entries
+            .at()
             .wrapping_add(u32::from(index & self.mask).wrapping_mul(8))
+    }
+}
+
+/// An offset that is a multiple of `1 << BITS`, and that the compiler knows to be one: then memories need not ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Aligned<const BITS: u32>(u32);
+
+impl<const BITS: u32> Aligned<BITS> {
+    /// Of an offset whose lower bits are known to be 0.
+    #[inline]
+    pub(crate) const fn new(at: u32) -> Self {
+        Self(at.wrapping_shr(BITS))
+    }
+
+    #[inline]
+    pub(crate) const fn at(self) -> u32 {
+        self.0.wrapping_shl(BITS)
     }
 }
 

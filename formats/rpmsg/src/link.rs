@@ -151,13 +151,14 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// A buffer to send in.
     #[inline]
     pub fn reserve(&mut self) -> Result<TxBuffer, Error> {
-        match self.transmit.take(&self.memory, &self.area)? {
-            Some(slot) => Ok(TxBuffer {
-                slot,
-                generation: self.generation,
-            }),
-            None => Err(self.no_buffer()),
-        }
+        let Some(slot) = self.transmit.take(&self.memory, &self.area)? else {
+            return Err(self.no_buffer());
+        };
+        self.transmit.hold(slot.id);
+        Ok(TxBuffer {
+            slot,
+            generation: self.generation,
+        })
     }
 
     /// Writes `bytes` into the payload from `offset` (a multiple of 4) on.
@@ -191,7 +192,7 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
         self.current(buffer.generation)?;
         let slot = buffer.slot;
         if u32::from(len) > room(&slot) {
-            return self.too_long(slot, u32::from(len));
+            return self.too_long(slot.id, slot.size, u32::from(len));
         }
         let (header, filled) = heading(source, destination, len);
         self.memory.store_words(slot.at, header);
@@ -206,17 +207,17 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     }
 
     /// Sends a copy of `bytes`, at the next flush.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn send(&mut self, source: u32, destination: u32, bytes: &[u8]) -> Result<(), Error> {
         let Some(slot) = self.transmit.take(&self.memory, &self.area)? else {
             return Err(self.no_buffer());
         };
         let Ok(len) = u16::try_from(bytes.len()) else {
             let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            return self.too_long(slot, end);
+            return self.too_long(slot.id, slot.size, end);
         };
         if u32::from(len) > room(&slot) {
-            return self.too_long(slot, u32::from(len));
+            return self.too_long(slot.id, slot.size, u32::from(len));
         }
         // Inside the buffer, by the lines above.
         let (header, filled) = heading(source, destination, len);
@@ -255,12 +256,14 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
         mut take: impl FnMut(Header, &[u8]),
     ) -> Result<usize, Error> {
         for count in 0..limit {
-            let Some((slot, header)) = self.next()? else {
+            let found = self.next(|link, slot, header| {
+                let copied = link.copy_out(&slot, &header, into);
+                link.pass_back(&slot);
+                take(header, into.get(..copied).unwrap_or_default());
+            });
+            if found?.is_none() {
                 return Ok(count);
-            };
-            let copied = self.copy_out(&slot, &header, into);
-            self.pass_back(&slot);
-            take(header, into.get(..copied).unwrap_or_default());
+            }
         }
         Ok(limit)
     }
@@ -270,14 +273,14 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// A message whose lengths are lies goes back at once and is an error; the one after it can be received.
     #[inline]
     pub fn receive(&mut self) -> Result<Option<RxBuffer>, Error> {
-        let Some((slot, header)) = self.next()? else {
-            return Ok(None);
-        };
-        Ok(Some(RxBuffer {
-            slot,
-            header,
-            generation: self.generation,
-        }))
+        self.next(|link, slot, header| {
+            link.receive.hold(slot.id);
+            RxBuffer {
+                slot,
+                header,
+                generation: link.generation,
+            }
+        })
     }
 
     /// Copies payload from `offset` (a multiple of 4) on into `into`; how many bytes there were.
@@ -308,11 +311,15 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     }
 
     /// Publishes what was sent and what was released, each ring once; who has to be kicked for it (rpmsg-lifecycle.md, L13).
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn flush(&mut self) -> Kick {
         let returned = self.receive.publish(&self.memory);
         let sent = self.transmit.publish(&self.memory);
-        Kick::of(self.receive.ring(), returned).and(Kick::of(self.transmit.ring(), sent))
+        // Of the two rings the other one is for sending.
+        match self.receive.ring() {
+            Ring::ToDriver => Kick::new(returned, sent),
+            Ring::ToDevice => Kick::new(sent, returned),
+        }
     }
 
     /// Asks for a kick at the next message, or for none; `true` if a message is there already and must be polled for before
@@ -327,19 +334,27 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
         self.transmit.wake(&self.memory, wanted)
     }
 
-    /// The next message whose lengths are true; one whose are not goes back at once.
+    /// Gives the next message to `found` if its lengths are true, which holds its buffer or passes it back; one whose are not
+    /// goes back at once.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) fn next(&mut self) -> Result<Option<(Slot, Header)>, Error> {
+    pub(crate) fn next<F>(
+        &mut self,
+        found: impl FnOnce(&mut Self, Slot, Header) -> F,
+    ) -> Result<Option<F>, Error> {
         let Some(slot) = self.receive.take(&self.memory, &self.area)? else {
             return Ok(None);
         };
-        match self.judge(&slot) {
-            Ok(header) => Ok(Some((slot, header))),
-            Err(error) => {
-                self.pass_back(&slot);
-                Err(error)
-            }
+        // Peers say 16 + payload or the whole buffer; both are bounds, neither is the message's length.
+        let room = slot.filled.wrapping_sub(raw::HEADER_SIZE);
+        if room > slot.size.wrapping_sub(raw::HEADER_SIZE) {
+            return Err(self.misfilled(&slot));
         }
+        self.memory.invalidate(slot.at, slot.filled);
+        let header = Header::from_words(self.memory.load_words(slot.at));
+        if u32::from(header.len) > room {
+            return Err(self.overlong(&slot, header.len));
+        }
+        Ok(Some(found(self, slot, header)))
     }
 
     /// Copies the payload of the message that `next` gave, as far as there is room.
@@ -367,9 +382,10 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     }
 
     #[cold]
-    fn too_long(&mut self, slot: Slot, end: u32) -> Result<(), Error> {
-        self.transmit.keep(slot.id)?;
-        let room = room(&slot).min(MAX_PAYLOAD);
+    fn too_long(&mut self, id: u16, size: u32, end: u32) -> Result<(), Error> {
+        self.transmit.hold(id);
+        self.transmit.keep(id)?;
+        let room = size.wrapping_sub(raw::HEADER_SIZE).min(MAX_PAYLOAD);
         Err(Error::PayloadTooLong { end, room })
     }
 
@@ -384,33 +400,18 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
         })
     }
 
-    /// The header of a message, once its lengths are true.
-    #[inline]
-    fn judge(&self, slot: &Slot) -> Result<Header, Error> {
-        // Peers say 16 + payload or the whole buffer; both are bounds, neither is the message's length.
-        if slot.filled > slot.size || slot.filled < raw::HEADER_SIZE {
-            return Err(self.misfilled(slot));
-        }
-        let room = slot.filled.wrapping_sub(raw::HEADER_SIZE);
-        let memory = &self.memory;
-        memory.invalidate(slot.at, slot.filled);
-        let header = Header::from_words(memory.load_words(slot.at));
-        let len = header.len;
-        if u32::from(len) > room {
-            return Err(self.overlong(len, room));
-        }
-        Ok(header)
-    }
-
     #[cold]
-    fn overlong(&self, len: u16, room: u32) -> Error {
+    fn overlong(&mut self, slot: &Slot, len: u16) -> Error {
+        self.pass_back(slot);
         let ring = self.receive.ring();
+        let room = slot.filled.wrapping_sub(raw::HEADER_SIZE);
         Error::MessageLength { ring, len, room }
     }
 
     /// Which rule the length of what was delivered breaks.
     #[cold]
-    fn misfilled(&self, slot: &Slot) -> Error {
+    fn misfilled(&mut self, slot: &Slot) -> Error {
+        self.pass_back(slot);
         let ring = self.receive.ring();
         let Slot {
             id,

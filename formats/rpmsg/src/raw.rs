@@ -63,12 +63,12 @@ impl Descriptor {
             u32::from(self.flags),
         ]
     }
+}
 
-    /// Whether a message can lie there: word-aligned, with room for a header.
-    #[inline]
-    pub(crate) fn is_message(&self) -> bool {
-        self.address & 3 == 0 && self.len >= HEADER_SIZE
-    }
+/// Whether a message can lie there: word-aligned, with room for a header.
+#[inline]
+pub(crate) const fn is_message(at: u32, len: u32) -> bool {
+    at.is_multiple_of(4) && len >= HEADER_SIZE
 }
 
 /// What stands in front of a message.

@@ -91,7 +91,11 @@ impl<const N: usize> DeviceQueue<N> {
     fn next<M: SharedMemory>(&mut self, memory: &M) -> Result<Option<u16>, Error> {
         if let Some(top) = self.set_aside.checked_sub(1) {
             self.set_aside = top;
-            return Ok(self.aside.get(usize::from(top)).copied());
+            let id = self.aside.get(usize::from(top)).copied();
+            if let Some(holder) = id.and_then(|id| self.holders.get_mut(usize::from(id))) {
+                *holder = Holder::Driver;
+            }
+            return Ok(id);
         }
         if !self.side.has_more() {
             match self.side.look(memory) {
@@ -104,9 +108,8 @@ impl<const N: usize> DeviceQueue<N> {
         memory.invalidate(entry, 2);
         let id = memory.load_u16(entry, Ordering::Relaxed);
         // One question for two rules: the ring has this buffer, and we do not have it.
-        match self.holders.get_mut(usize::from(id)) {
-            Some(holder @ Holder::Driver) => *holder = Holder::Us,
-            _ => return Err(self.misoffered(id)),
+        if self.holders.get(usize::from(id)) != Some(&Holder::Driver) {
+            return Err(self.misoffered(id));
         }
         self.side.taken = self.side.taken.wrapping_add(1);
         Ok(Some(id))
@@ -122,7 +125,8 @@ impl<const N: usize> DeviceQueue<N> {
             return Err(self.misdescribed(id, descriptor));
         };
         let (mask, wanted) = self.flags;
-        if descriptor.flags & mask != wanted || !descriptor.is_message() {
+        // Offsets keep the alignment of addresses.
+        if descriptor.flags & mask != wanted || !raw::is_message(at, descriptor.len) {
             return Err(self.misdescribed(id, descriptor));
         }
         Ok(Slot {
@@ -203,6 +207,13 @@ impl<const N: usize> Engine for DeviceQueue<N> {
     }
 
     #[inline]
+    fn hold(&mut self, id: u16) {
+        if let Some(holder) = self.holders.get_mut(usize::from(id)) {
+            *holder = Holder::Us;
+        }
+    }
+
+    #[inline]
     fn keep(&mut self, id: u16) -> Result<(), Error> {
         let holder = self.holders.get(usize::from(id));
         let place = self.aside.get_mut(usize::from(self.set_aside));
@@ -218,8 +229,9 @@ impl<const N: usize> Engine for DeviceQueue<N> {
 
     #[inline]
     fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) -> Result<(), Error> {
-        match self.holders.get(usize::from(id)) {
-            Some(Holder::Us) => {
+        match self.holders.get_mut(usize::from(id)) {
+            Some(holder @ Holder::Us) => {
+                *holder = Holder::Driver;
                 self.pass(memory, id, len);
                 Ok(())
             }
@@ -227,18 +239,15 @@ impl<const N: usize> Engine for DeviceQueue<N> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn pass<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) {
-        if let Some(holder) = self.holders.get_mut(usize::from(id)) {
-            *holder = Holder::Driver;
-        }
         let entry = self.side.layout.used_entry(self.side.next);
         self.side.next = self.side.next.wrapping_add(1);
         memory.store_words(entry, [u32::from(id), len]);
         memory.clean(entry, raw::USED_ENTRY_SIZE);
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool {
         self.side.publish(memory)
     }

@@ -6,7 +6,7 @@ use super::Quirks;
 use super::engine::{Engine, Slot};
 use super::side::{Side, Start};
 use crate::error::Error;
-use crate::layout::{Area, LinkLayout, Ring};
+use crate::layout::{Aligned, Area, LinkLayout, Ring};
 use crate::memory::SharedMemory;
 use crate::raw;
 
@@ -16,7 +16,8 @@ use crate::raw;
 #[derive(Debug)]
 pub struct DriverQueue<const N: usize> {
     side: Side,
-    buffers: u32,
+    buffers: Aligned<2>,
+    stride: Aligned<2>,
     size: u32,
     /// Who has each buffer: [`STOCK`], [`HELD`], or [`GIVEN`] with the lower 15 bits of the index it was given at.
     owners: [u16; N],
@@ -85,7 +86,8 @@ impl<const N: usize> DriverQueue<N> {
         };
         Ok(Self {
             side: Side::new(ring, link, quirks, &start),
-            buffers,
+            buffers: Aligned::new(buffers),
+            stride: Aligned::new(size),
             size,
             owners: [STOCK; N],
             entries: [0; N],
@@ -118,7 +120,8 @@ impl<const N: usize> DriverQueue<N> {
             id,
             at: self
                 .buffers
-                .wrapping_add(u32::from(id).wrapping_mul(self.size)),
+                .at()
+                .wrapping_add(u32::from(id).wrapping_mul(self.stride.at())),
             size: self.size,
             filled,
         }
@@ -175,16 +178,22 @@ impl<const N: usize> Engine for DriverQueue<N> {
         let [returned, filled] = memory.load_words(entry);
         let place = usize::try_from(returned).unwrap_or(usize::MAX);
         // One question for three rules: the ring has this buffer, it was given, and what it was given with is published.
-        let given = self.owners.get_mut(place).filter(|owner| {
+        let given = self.owners.get(place).is_some_and(|owner| {
             let since = owner.wrapping_sub(self.side.published) & !GIVEN;
-            **owner & GIVEN != 0 && since >= self.side.staged()
+            *owner & GIVEN != 0 && since >= self.side.staged()
         });
-        let (Some(owner), Ok(id)) = (given, u16::try_from(returned)) else {
+        let (true, Ok(id)) = (given, u16::try_from(returned)) else {
             return Err(self.misreturned(returned));
         };
-        *owner = HELD;
         self.side.taken = self.side.taken.wrapping_add(1);
         Ok(Some(self.slot(id, filled)))
+    }
+
+    #[inline]
+    fn hold(&mut self, id: u16) {
+        if let Some(owner) = self.owners.get_mut(usize::from(id)) {
+            *owner = HELD;
+        }
     }
 
     #[inline]
@@ -213,7 +222,7 @@ impl<const N: usize> Engine for DriverQueue<N> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn pass<M: SharedMemory>(&mut self, memory: &M, id: u16, _len: u32) {
         let index = self.side.next;
         if let Some(owner) = self.owners.get_mut(usize::from(id)) {
@@ -229,7 +238,7 @@ impl<const N: usize> Engine for DriverQueue<N> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool {
         self.side.publish(memory)
     }

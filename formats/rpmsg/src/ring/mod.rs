@@ -58,16 +58,10 @@ impl Kick {
     }
 
     #[inline]
-    pub(crate) const fn of(ring: Ring, needed: bool) -> Self {
-        match ring {
-            Ring::ToDriver => Self {
-                to_driver: needed,
-                to_device: false,
-            },
-            Ring::ToDevice => Self {
-                to_driver: false,
-                to_device: needed,
-            },
+    pub(crate) const fn new(to_driver: bool, to_device: bool) -> Self {
+        Self {
+            to_driver,
+            to_device,
         }
     }
 }
@@ -101,14 +95,17 @@ pub(crate) mod engine {
         /// Which ring it is.
         fn ring(&self) -> Ring;
 
-        /// A buffer of which we become the only owner, if there is one.
+        /// A buffer which is ours, if there is one: it is held, passed on or put aside before anything else is asked.
         fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area)
         -> Result<Option<Slot>, Error>;
 
-        /// Puts a buffer aside, unused, for the next `take`.
+        /// Remembers that a buffer just taken is in our caller's hands.
+        fn hold(&mut self, id: u16);
+
+        /// Puts a buffer that is held aside, unused, for the next `take`.
         fn keep(&mut self, id: u16) -> Result<(), Error>;
 
-        /// Hands a buffer with `len` bytes to the peer, at the next `publish`.
+        /// Hands a buffer that is held, with `len` bytes, to the peer, at the next `publish`.
         fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) -> Result<(), Error>;
 
         /// The same for a buffer that was just taken, of which nobody else has heard: there is nothing to ask.

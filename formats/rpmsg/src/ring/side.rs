@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use super::Quirks;
 use crate::error::Error;
-use crate::layout::{LinkLayout, Ring, VringLayout};
+use crate::layout::{Aligned, LinkLayout, Ring, VringLayout};
 use crate::memory::SharedMemory;
 use crate::raw;
 
@@ -18,9 +18,9 @@ pub(super) struct Side {
     kick_always: bool,
     pub(super) layout: VringLayout,
     /// Where the half ring begins that we write: flags, index, entries.
-    ours: u32,
+    ours: Aligned<1>,
     /// And the one that the peer writes.
-    theirs: u32,
+    theirs: Aligned<1>,
     /// Where either side says at which index it wants to be kicked, if that was agreed on.
     events: Option<Events>,
     /// Whether we want to be kicked.
@@ -68,8 +68,8 @@ impl Side {
             ring,
             kick_always: quirks.kick_always,
             layout,
-            ours: start.ours,
-            theirs: start.theirs,
+            ours: Aligned::new(start.ours),
+            theirs: Aligned::new(start.theirs),
             taken: start.taken,
             peer: start.taken,
             limit: start.limit,
@@ -104,7 +104,7 @@ impl Side {
     }
 
     /// Whether the peer gave anything that we have not taken; its index is read only once we have taken all we know of.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn look<M: SharedMemory>(&mut self, memory: &M) -> Result<bool, Error> {
         if self.has_more() {
             return Ok(true);
@@ -112,18 +112,23 @@ impl Side {
         self.sound()?;
         let mut index = self.index(memory)?;
         if index == self.taken && self.events.is_some() && self.wanted {
-            // The peer kicks once for what we asked; for the next one we ask again, and look again (L14).
-            self.ask(memory);
-            index = self.index(memory)?;
+            index = self.ask_again(memory)?;
         }
         self.peer = index;
         Ok(self.has_more())
     }
 
+    /// The peer kicks once for what we asked; for the next one we ask again, and look again (L14).
+    #[cold]
+    fn ask_again<M: SharedMemory>(&mut self, memory: &M) -> Result<u16, Error> {
+        self.ask(memory);
+        self.index(memory)
+    }
+
     /// The peer's index as it stands now.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn index<M: SharedMemory>(&mut self, memory: &M) -> Result<u16, Error> {
-        let at = self.theirs.wrapping_add(raw::RING_INDEX);
+        let at = self.theirs.at().wrapping_add(raw::RING_INDEX);
         memory.invalidate(at, 2);
         let index = memory.load_u16(at, Ordering::Acquire);
         if index.wrapping_sub(self.taken) > self.limit.wrapping_sub(self.taken) {
@@ -138,7 +143,7 @@ impl Side {
         let (at, value) = match self.events {
             // The index behind us is the last one that the peer will reach.
             Some(events) => (events.ours, self.taken.wrapping_sub(flag)),
-            None => (self.ours.wrapping_add(raw::RING_FLAGS), flag),
+            None => (self.ours.at().wrapping_add(raw::RING_FLAGS), flag),
         };
         memory.store_u16(at, value, Ordering::Relaxed);
         memory.clean(at, 2);
@@ -156,7 +161,7 @@ impl Side {
     }
 
     /// Shows the peer every entry written; whether it wants to be kicked for them.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool {
         let staged = self.staged();
         if staged == 0 || self.fault.is_some() {
@@ -164,7 +169,7 @@ impl Side {
         }
         self.published = self.next;
         self.limit = self.limit.wrapping_add(staged);
-        let index = self.ours.wrapping_add(raw::RING_INDEX);
+        let index = self.ours.at().wrapping_add(raw::RING_INDEX);
         memory.store_u16(index, self.published, Ordering::Release);
         memory.clean(index, 2);
         // VirtIO 1.3, 2.7.13.4.1: index first, then the flags, with a full fence between, or both sides may sleep.
@@ -177,7 +182,7 @@ impl Side {
                 self.published.wrapping_sub(event).wrapping_sub(1) < staged
             }
             None => {
-                let flags = self.theirs.wrapping_add(raw::RING_FLAGS);
+                let flags = self.theirs.at().wrapping_add(raw::RING_FLAGS);
                 memory.invalidate(flags, 2);
                 memory.load_u16(flags, Ordering::Relaxed) & raw::RING_NO_KICK == 0
             }

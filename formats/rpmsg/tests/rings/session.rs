@@ -122,6 +122,51 @@ fn a_message_for_nobody_is_refused_and_its_buffer_goes_back() {
 }
 
 #[test]
+fn a_message_for_any_address_is_for_nobody() {
+    let memory = Memory::new();
+    let (mut host, mut core) = pair(&memory);
+    let mine = host.open(None).unwrap();
+    // One of the two places for endpoints stays free.
+    core.open(Some(7)).unwrap();
+    host.send(&mine, ANY_ADDRESS, b"x").unwrap();
+    let _ = host.flush();
+    let address = ANY_ADDRESS;
+    let refused = core.poll(&mut [0; 8]);
+    assert_eq!(refused, Err(Error::NoSuchEndpoint { address }));
+}
+
+#[test]
+fn endpoints_whose_addresses_share_a_place_are_told_apart() {
+    let memory = Memory::new();
+    let (mut host, mut core) = pair(&memory);
+    let mine = host.open(None).unwrap();
+    // Both are even, and there are two places.
+    let first = core.open(Some(40)).unwrap();
+    let second = core.open(Some(42)).unwrap();
+    for (address, open) in [(40, true), (42, true), (44, false), (41, false)] {
+        host.send(&mine, address, b"x").unwrap();
+        let _ = host.flush();
+        match core.poll(&mut [0; 8]) {
+            Ok(Some(Event::Message { header, .. })) => {
+                assert_eq!((header.destination, true), (address, open));
+            }
+            other => assert_eq!(
+                (other, false),
+                (Err(Error::NoSuchEndpoint { address }), open)
+            ),
+        }
+        let _ = core.flush();
+    }
+    core.send(&second, mine.address(), b"y").unwrap();
+    core.close(first).unwrap();
+    core.send(&second, mine.address(), b"z").unwrap();
+    assert_eq!(
+        core.send(&first, mine.address(), b"z"),
+        Err(Error::NoSuchEndpoint { address: 40 })
+    );
+}
+
+#[test]
 fn a_closed_endpoint_neither_sends_nor_receives() {
     let memory = Memory::new();
     let (mut host, mut core) = pair(&memory);
