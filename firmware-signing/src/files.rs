@@ -158,6 +158,33 @@ pub fn publish(files: Vec<Staged>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A folder for outputs. What was made for it goes again where no output came.
+#[derive(Debug)]
+pub struct Folder {
+    /// The folders that were not there, the deepest first.
+    made: Vec<PathBuf>,
+}
+
+impl Folder {
+    /// Makes `path` and what is missing above it.
+    pub fn make(path: &Path) -> Result<Self, Failure> {
+        let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let made = path.ancestors().take_while(missing);
+        let folder = Self {
+            made: made.map(Path::to_owned).collect(),
+        };
+        fs::create_dir_all(path).map_err(Failure::io(path))?;
+        Ok(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Only an empty folder can be removed; the first that is not keeps those above it.
+        let _ = self.made.iter().try_for_each(fs::remove_dir);
+    }
+}
+
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -450,6 +450,22 @@ fn one_wrong_signature_keeps_all_bundles_back() {
 }
 
 #[test]
+fn folders_made_for_bundles_that_did_not_come_are_gone_again() {
+    let desk = prepared();
+    openssl(&desk, "other-signer.key");
+    let out = ["--out-dir", "made/release"];
+    attach(&desk, 4, &out);
+    assert!(!desk.path("made").exists());
+    // What was there already, empty or not, is somebody's.
+    fs::create_dir(desk.path("made")).expect("a folder");
+    attach(&desk, 4, &out);
+    assert!(desk.files("made").is_empty());
+    openssl(&desk, "signer.key");
+    attach(&desk, 0, &out);
+    assert_eq!(desk.files("made/release"), ["fw.cwfw"]);
+}
+
+#[test]
 fn outputs_are_not_overwritten_without_force() {
     let desk = prepared();
     prepare(&desk, 8, &["fw.elf"], &[]);
@@ -480,7 +496,7 @@ fn what_a_device_would_refuse_is_not_prepared() {
     ] {
         desk.put("bad.elf", &bytes);
         prepare(&desk, code, &["fw.elf", "bad.elf"], &[]);
-        assert!(!desk.path("request/request.json").exists());
+        assert!(!desk.path("request").exists());
     }
     desk.sign("fw.elf", "fw.cwfw", &[]);
     prepare(&desk, 8, &["fw.cwfw"], &[]);

@@ -11,7 +11,7 @@ use super::inputs::{MAX_INPUT, MAX_TEXT, given_roots, name, trust};
 use super::options::{KeyAccess, SECOND};
 use super::report::{Report, Schema};
 use super::second::SecondAccess;
-use crate::files::{self, Kind as FileKind, Staged};
+use crate::files::{self, Folder, Kind as FileKind, Staged};
 use crate::key::{Key, Reference, Secrets, Signer};
 use crate::pki::Certificate;
 use crate::request::{self, Image, Prepared, Request};
@@ -81,9 +81,10 @@ pub(super) fn run(arguments: &Attach) -> Result<Report, Failure> {
     let roots: Vec<Certificate> = roots.into_iter().map(|(_, root)| root).collect();
     let keys = Keys::open(arguments, &work)?;
 
-    if let Some(folder) = &arguments.out_dir {
-        std::fs::create_dir_all(folder).map_err(Failure::io(folder))?;
-    }
+    let _made = match &arguments.out_dir {
+        Some(folder) => Some(Folder::make(folder)?),
+        None => None,
+    };
     // Every bundle is whole and on the disk before the first gets its name.
     let mut staged = Vec::with_capacity(work.len());
     let mut bundles = Vec::with_capacity(work.len());

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::inputs::{MAX_INPUT, Plan, name};
 use super::options::{Chain, Content};
 use super::report::{Report, Schema, list};
-use crate::files::{self, Kind as FileKind, Staged};
+use crate::files::{self, Folder, Kind as FileKind, Staged};
 use crate::pki::{Certificate, signer_among};
 use crate::request::{self, FILE_NAME, Image, Prepared, Request, Wrapped, prepared_name};
 use crate::sign::{SlotChain, draft};
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Prepare) -> Result<Report, Failure> {
     let roots = plan.roots();
     let options = plan.options(&arguments.content, &roots);
 
-    std::fs::create_dir_all(folder).map_err(Failure::io(folder))?;
+    let _made = Folder::make(folder)?;
     let mut images = Vec::with_capacity(names.len());
     let mut staged = Vec::with_capacity(2 * names.len() + 1);
     for (path, name) in elves.iter().zip(&names) {
