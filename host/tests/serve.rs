@@ -312,6 +312,8 @@ fn the_commands_of_the_guide_do_what_it_says() {
     let output = Command::new("bash")
         .args(["-euc", block("sh")])
         .env("PATH", path)
+        // Set, it parts a line from its end, and `capture` may write in between.
+        .env_remove("PYTHONUNBUFFERED")
         .current_dir(folder)
         .output()
         .unwrap();
