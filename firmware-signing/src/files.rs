@@ -163,6 +163,8 @@ pub fn publish(files: Vec<Staged>) -> Result<(), Failure> {
 pub struct Folder {
     /// The folders that were not there, the deepest first.
     made: Vec<PathBuf>,
+    /// Dropped last, when what was made in vain is gone.
+    _held: Held,
 }
 
 impl Folder {
@@ -172,6 +174,7 @@ impl Folder {
         let made = path.ancestors().take_while(missing);
         let folder = Self {
             made: made.map(Path::to_owned).collect(),
+            _held: Held::new(),
         };
         fs::create_dir_all(path).map_err(Failure::io(path))?;
         Ok(folder)

@@ -5,6 +5,7 @@ mod ceremony;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -329,6 +330,38 @@ fn what_a_hanging_program_started_is_ended_with_it() {
         ends(pid.trim());
         fs::remove_file(desk.path("pid")).expect("removed");
     }
+}
+
+#[test]
+fn a_signal_ends_the_program_with_what_it_started_and_then_us() {
+    let desk = desk(P256);
+    script(
+        &desk,
+        "sleep 1000 & echo $! > started; mv started pid; wait",
+    );
+    // A terminal would send the signal to all of them.
+    let mut child = Command::new("setsid")
+        .args([env!("CARGO_BIN_EXE_corewarden-sign"), "csr", "--key", KEY])
+        .args(["--name", "CN=service", "--out", "req.pem"])
+        .args(["--signer-timeout", "1000"])
+        .current_dir(desk.folder())
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("util-linux is everywhere");
+    let begin = Instant::now();
+    while !desk.path("pid").exists() && begin.elapsed() < Duration::from_secs(60) {
+        std::thread::yield_now();
+    }
+    let pid = fs::read_to_string(desk.path("pid")).expect("the program runs");
+    // The shell's own: a small system has no program of that name.
+    let kill = Command::new("sh")
+        .args(["-c", &format!("kill -TERM {}", child.id())])
+        .status();
+    assert!(kill.expect("sh runs").success());
+    let status = child.wait().expect("it ends");
+    assert_eq!(status.signal(), Some(15), "{status:?}");
+    ends(pid.trim());
+    assert!(!desk.path("req.pem").exists());
 }
 
 /// Waits until a process is gone, or has ended and waits for its new parent to notice.

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use super::file::read_public;
 use super::reference::{Custody, Key};
 use super::{Algorithm, Secrets, Signer, key_id, pem_blocks};
 use crate::pki::{Certificate, Kind};
+use crate::signals::Held;
 use crate::{Error, Failure, hex};
 
 /// A program which signs, and which key it is asked for.
@@ -76,6 +77,7 @@ impl Program {
             alone,
             end: Instant::now() + limit,
             limit,
+            held: Held::new(),
         };
         let (Some(input), Some(output)) = (input, output) else {
             return Err(Error::ProgramAnswer);
@@ -328,6 +330,8 @@ struct Running {
     alone: bool,
     end: Instant,
     limit: Duration,
+    /// A signal that would end us ends it first.
+    held: Held,
 }
 
 impl Running {
@@ -347,17 +351,21 @@ impl Running {
             // Nobody listens any more when the time is over.
             let _ = sender.send(read.map(|_| answer));
         });
-        let left = self.end.saturating_duration_since(Instant::now());
-        match receiver.recv_timeout(left) {
-            Ok(Ok(answer)) if answer.len() as u64 > MAX_ANSWER => {
-                Err(Error::ProgramAnswerTooLong { limit: MAX_ANSWER })
+        loop {
+            match receiver.recv_timeout(self.left()?.min(LOOK)) {
+                Ok(Ok(answer)) if answer.len() as u64 > MAX_ANSWER => {
+                    return Err(Error::ProgramAnswerTooLong { limit: MAX_ANSWER });
+                }
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => {
+                    return Err(Error::ProgramNotStarted {
+                        kind: error.kind(),
+                        os: error.raw_os_error(),
+                    });
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::ProgramAnswer),
             }
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Error::ProgramNotStarted {
-                kind: error.kind(),
-                os: error.raw_os_error(),
-            }),
-            Err(_) => Err(self.too_slow()),
         }
     }
 
@@ -384,20 +392,27 @@ impl Running {
                         },
                     });
                 }
-                None if Instant::now() >= self.end => {
-                    self.kill();
-                    return Err(self.too_slow());
+                None => {
+                    self.left().inspect_err(|_| self.kill())?;
+                    // It has closed its output, so it is about to end.
+                    thread::sleep(Duration::from_millis(1));
                 }
-                // It has closed its output, so it is about to end.
-                None => thread::sleep(Duration::from_millis(1)),
             }
         }
     }
 
-    fn too_slow(&self) -> Error {
-        Error::ProgramTooSlow {
-            seconds: self.limit.as_secs(),
+    /// The time that it still has.
+    fn left(&self) -> Result<Duration, Error> {
+        if self.held.came() {
+            return Err(Error::Interrupted);
         }
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::ProgramTooSlow {
+                seconds: self.limit.as_secs(),
+            });
+        }
+        Ok(left)
     }
 
     /// Ends it, and all that it started where it leads a group.
@@ -411,5 +426,7 @@ impl Running {
     }
 }
 
+/// How long a signal waits at most.
+const LOOK: Duration = Duration::from_millis(50);
 /// No signature and no chain of certificates is longer.
 const MAX_ANSWER: u64 = 1 << 16;
