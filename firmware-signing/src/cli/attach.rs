@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::inputs::{MAX_INPUT, MAX_TEXT, given_roots, name, trust};
-use super::options::{KeyAccess, SECOND};
+use super::options::{KeyAccess, Roots, SECOND};
 use super::report::{Report, Schema};
 use super::second::SecondAccess;
 use crate::files::{self, Folder, Kind as FileKind, Staged};
@@ -34,25 +34,8 @@ pub(super) struct Attach {
     /// Sign slot 1 of all images with this private key instead, named like --key
     #[arg(long, value_name = "KEY", help_heading = SECOND)]
     second_key: Option<OsString>,
-    /// Root certificate to judge the results by (repeat for more)
-    #[arg(
-        long = "root",
-        value_name = "CERTIFICATE",
-        env = "COREWARDEN_ROOT",
-        hide_env_values = true,
-        value_delimiter = ':'
-    )]
-    roots: Vec<PathBuf>,
-    /// Root certificate to judge second signatures by (repeat for more)
-    #[arg(
-        long = "second-root",
-        value_name = "CERTIFICATE",
-        env = "COREWARDEN_SECOND_ROOT",
-        hide_env_values = true,
-        value_delimiter = ':',
-        help_heading = SECOND
-    )]
-    second_roots: Vec<PathBuf>,
+    #[command(flatten)]
+    roots: Roots,
     /// Refuse what does not sign a release: published test keys, development certificates and roots, unencrypted key files
     #[arg(long)]
     release: bool,
@@ -76,8 +59,8 @@ pub(super) fn run(arguments: &Attach) -> Result<Report, Failure> {
     for one in &work {
         files::check_output(&one.out, kind, &[&one.prepared])?;
     }
-    let trust = trust([&arguments.roots, &arguments.second_roots])?;
-    let roots = given_roots([&arguments.roots, &arguments.second_roots])?;
+    let roots = given_roots(arguments.roots.files())?;
+    let trust = trust(&roots)?;
     let roots: Vec<Certificate> = roots.into_iter().map(|(_, root)| root).collect();
     let keys = Keys::open(arguments, &work)?;
 

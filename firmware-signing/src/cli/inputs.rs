@@ -191,19 +191,8 @@ pub(super) fn roots_of(
     found.collect()
 }
 
-/// The roots that were given, each with its slot.
+/// The roots that were given, each with its slot, and each one that can be trusted.
 pub(super) fn given_roots(given: [&[PathBuf]; 2]) -> Result<Vec<(u8, Certificate)>, Failure> {
-    let mut roots = Vec::new();
-    for (slot, given) in (0..).zip(given) {
-        for path in given {
-            roots.push((slot, only(path)?));
-        }
-    }
-    Ok(roots)
-}
-
-/// Trust in the roots that were given for each slot; `None` where there are none.
-pub(super) fn trust(given: [&[PathBuf]; 2]) -> Result<Option<Trust>, Failure> {
     let mut roots = Vec::new();
     for (slot, given) in (0..).zip(given) {
         for path in given {
@@ -213,6 +202,11 @@ pub(super) fn trust(given: [&[PathBuf]; 2]) -> Result<Option<Trust>, Failure> {
             roots.push((slot, root));
         }
     }
+    Ok(roots)
+}
+
+/// Trust in the roots that were given; `None` where there are none.
+pub(super) fn trust(roots: &[(u8, Certificate)]) -> Result<Option<Trust>, Failure> {
     let roots: Vec<(u8, &[u8])> = roots
         .iter()
         .map(|(slot, root)| (*slot, root.der()))

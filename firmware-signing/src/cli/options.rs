@@ -112,6 +112,37 @@ pub(super) struct Chain {
     pub(super) at: Option<Date>,
 }
 
+/// The roots of a verb that trusts no others.
+#[derive(Debug, Args)]
+pub(super) struct Roots {
+    /// Root certificate to judge by (repeat for more)
+    #[arg(
+        long = "root",
+        value_name = "CERTIFICATE",
+        env = "COREWARDEN_ROOT",
+        hide_env_values = true,
+        value_delimiter = ':'
+    )]
+    pub(super) roots: Vec<PathBuf>,
+    /// Root certificate to judge second signatures by (repeat for more)
+    #[arg(
+        long = "second-root",
+        value_name = "CERTIFICATE",
+        env = "COREWARDEN_SECOND_ROOT",
+        hide_env_values = true,
+        value_delimiter = ':',
+        help_heading = SECOND
+    )]
+    pub(super) second_roots: Vec<PathBuf>,
+}
+
+impl Roots {
+    /// By slot.
+    pub(super) fn files(&self) -> [&[PathBuf]; 2] {
+        [&self.roots, &self.second_roots]
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Passphrase {
     /// Environment variable that holds the key's passphrase

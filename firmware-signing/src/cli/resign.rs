@@ -49,15 +49,16 @@ pub(super) fn run(arguments: &Resign) -> Result<Report, Failure> {
     files::check_output(&arguments.out, kind, &inputs)?;
     let bytes = files::read(path, MAX_INPUT)?;
     let whole = Whole::read(&bytes).map_err(&failed)?;
-    if let Some(trust) = trust([&arguments.from_roots, &arguments.second_from_roots])? {
+    let from_roots = given_roots([&arguments.from_roots, &arguments.second_from_roots])?;
+    if let Some(trust) = trust(&from_roots)? {
         verify::authenticate(&bytes, &trust).map_err(&failed)?;
     }
 
     let given = all_certificates(&signing.chain.certificates)?;
     let second_given = all_certificates(&signing.chain.second_certificates)?;
-    let roots = [&*signing.chain.roots, &*signing.chain.second_roots];
+    let roots = given_roots([&signing.chain.roots, &signing.chain.second_roots])?;
     let at = signing.chain.at.map_or_else(Date::now, Ok)?;
-    let signers = signing.open(&references, [&given, &second_given], &given_roots(roots)?)?;
+    let signers = signing.open(&references, [&given, &second_given], &roots)?;
     let mut slots = Vec::new();
     for slot in signers.slots() {
         let slot = SlotChain::new(slot.number, slot.signer.public_key(), slot.certificates)?;
@@ -74,7 +75,7 @@ pub(super) fn run(arguments: &Resign) -> Result<Report, Failure> {
         .map(|slot| slot.signer.sign(&message))
         .collect::<Result<Vec<_>, _>>()?;
     let signed = unsigned.finish(&signatures)?;
-    if let Some(trust) = trust(roots)? {
+    if let Some(trust) = trust(&roots)? {
         verify::authenticate_parts(&signed.elf, &signed.trailer, &trust).map_err(&failed)?;
     }
     files::write(&arguments.out, kind, &[&signed.elf, &signed.trailer])?;

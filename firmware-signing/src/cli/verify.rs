@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::against;
-use super::inputs::{MAX_INPUT, core_of, name, platform_file, trust};
-use super::options::date;
+use super::inputs::{MAX_INPUT, core_of, given_roots, name, platform_file, trust};
+use super::options::{Roots, date};
 use super::report::{Report, Schema};
 use crate::pki::{Certificate, Date, Kind};
 use crate::verify::{self as judge, Device};
@@ -19,24 +19,8 @@ use crate::{Error, Failure, files, hex};
 pub(super) struct Verify {
     /// The bundle
     file: PathBuf,
-    /// A root certificate to trust (repeat for more)
-    #[arg(
-        long = "root",
-        value_name = "CERTIFICATE",
-        env = "COREWARDEN_ROOT",
-        hide_env_values = true,
-        value_delimiter = ':'
-    )]
-    roots: Vec<PathBuf>,
-    /// A root certificate to trust for the second signature (repeat for more)
-    #[arg(
-        long = "second-root",
-        value_name = "CERTIFICATE",
-        env = "COREWARDEN_SECOND_ROOT",
-        hide_env_values = true,
-        value_delimiter = ':'
-    )]
-    second_roots: Vec<PathBuf>,
+    #[command(flatten)]
+    roots: Roots,
     /// The platform file (TOML) of the machine to judge for; goes with --core [env: COREWARDEN_PLATFORM]
     // Read from the environment by hand: as clap's, a job's settings would forbid --against, as the options do.
     #[arg(long, value_name = "FILE")]
@@ -61,10 +45,10 @@ pub(super) fn run(arguments: &Verify) -> Result<Report, Failure> {
     let failed = Failure::at(path);
     let bytes = files::read(path, MAX_INPUT)?;
     if let Some(device) = &arguments.against {
-        let roots = [&*arguments.roots, &*arguments.second_roots].concat();
+        let roots = arguments.roots.files().concat();
         return against::predict(path, &bytes, device, &roots);
     }
-    let Some(trust) = trust([&arguments.roots, &arguments.second_roots])? else {
+    let Some(trust) = trust(&given_roots(arguments.roots.files())?)? else {
         judge::check_integrity(&bytes).map_err(&failed)?;
         return Err(failed(Error::NoTrustAnchor));
     };

@@ -14,7 +14,7 @@ use slot::{FIRST, SECOND_SLOT, Slot, try_slot};
 use surroundings::{modules, settings, terminal};
 
 use super::inputs::platform_file;
-use super::options::{KeyAccess, SECOND, date};
+use super::options::{Chain, KeyAccess};
 use super::report::Report;
 use super::second::Second;
 use crate::key::{Reference, Secrets, Signer};
@@ -27,44 +27,8 @@ pub(super) struct Doctor {
     /// The private key to try: a file, a pkcs11: URI, or exec:PROGRAM
     #[arg(long, env = "COREWARDEN_KEY", hide_env_values = true)]
     key: Option<OsString>,
-    /// Certificates of the signer and its product CA; where they are left out, those beside the key file or on the token
-    #[arg(
-        long = "cert",
-        value_name = "CERTIFICATE",
-        env = "COREWARDEN_CERT",
-        hide_env_values = true,
-        value_delimiter = ':'
-    )]
-    certificates: Vec<PathBuf>,
-    /// Root certificate; where it is left out, the one the platform file names
-    #[arg(
-        long = "root",
-        value_name = "CERTIFICATE",
-        env = "COREWARDEN_ROOT",
-        hide_env_values = true,
-        value_delimiter = ':'
-    )]
-    roots: Vec<PathBuf>,
-    /// Certificates of the second signer and its product CA; found like those of the first where they are left out
-    #[arg(
-        long = "second-cert",
-        value_name = "CERTIFICATE",
-        env = "COREWARDEN_SECOND_CERT",
-        hide_env_values = true,
-        value_delimiter = ':',
-        help_heading = SECOND
-    )]
-    second_certificates: Vec<PathBuf>,
-    /// Root certificate of the second signature; where it is left out, the one the platform file names for slot 1
-    #[arg(
-        long = "second-root",
-        value_name = "CERTIFICATE",
-        env = "COREWARDEN_SECOND_ROOT",
-        hide_env_values = true,
-        value_delimiter = ':',
-        help_heading = SECOND
-    )]
-    second_roots: Vec<PathBuf>,
+    #[command(flatten)]
+    chain: Chain,
     /// The platform file (TOML) of the machine
     #[arg(
         long,
@@ -81,9 +45,6 @@ pub(super) struct Doctor {
         hide_env_values = true
     )]
     cores: Vec<String>,
-    /// Judge the certificates' dates at this moment instead of now
-    #[arg(long, value_name = "DATE", value_parser = date)]
-    at: Option<Date>,
     #[command(flatten)]
     access: KeyAccess,
     #[command(flatten)]
@@ -91,7 +52,8 @@ pub(super) struct Doctor {
 }
 
 pub(super) fn run(arguments: &Doctor) -> Result<Report, Failure> {
-    let at = arguments.at.map_or_else(Date::now, Ok)?;
+    let chain = &arguments.chain;
+    let at = chain.at.map_or_else(Date::now, Ok)?;
     let mut findings = Findings::default();
     settings(&mut findings);
     terminal(&mut findings);
@@ -115,8 +77,8 @@ pub(super) fn run(arguments: &Doctor) -> Result<Report, Failure> {
         labels: &FIRST,
         open: &|given| Some(first.as_ref()?.open(&arguments.access, given)),
         reference: first.as_ref(),
-        certificates: &arguments.certificates,
-        roots: &arguments.roots,
+        certificates: &chain.certificates,
+        roots: &chain.roots,
     };
     let key = try_slot(
         &mut findings,
@@ -129,14 +91,14 @@ pub(super) fn run(arguments: &Doctor) -> Result<Report, Failure> {
         let mut roots = platform.roots().iter();
         roots.any(|root| root.slot() == SECOND_SLOT.number)
     });
-    if second.is_some() || !arguments.second_certificates.is_empty() {
+    if second.is_some() || !chain.second_certificates.is_empty() {
         let access = arguments.second.access();
         let second = Slot {
             labels: &SECOND_SLOT,
             open: &|given| Some(access.open(second.as_ref()?, given, limit)),
             reference: second.as_ref(),
-            certificates: &arguments.second_certificates,
-            roots: &arguments.second_roots,
+            certificates: &chain.second_certificates,
+            roots: &chain.second_roots,
         };
         let second = try_slot(
             &mut findings,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ::trust_update::{MAX_SIZE, TrustUpdate};
 use clap::Args;
 
-use super::super::inputs::{name, only};
+use super::super::inputs::{given_roots, name};
 use super::super::report::Report;
 use super::Answer;
 use crate::trust_update::verify;
@@ -31,12 +31,7 @@ pub(super) fn run(arguments: &Inspect) -> Result<Report, Failure> {
     if bytes.is_empty() {
         return Err(failed(Error::InputEmpty));
     }
-    let mut roots = Vec::new();
-    for (slot, paths) in [(0, &arguments.roots), (1, &arguments.second_roots)] {
-        for path in paths {
-            roots.push((slot, only(path)?));
-        }
-    }
+    let roots = given_roots([&arguments.roots, &arguments.second_roots])?;
     let update = TrustUpdate::parse(&bytes).map_err(Error::from);
     let update = update.map_err(&failed)?;
     let trust = if roots.is_empty() {
