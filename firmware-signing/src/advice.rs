@@ -342,6 +342,18 @@ impl Error {
             Self::KeyPassphraseWrong => "give the passphrase that it was encrypted with",
             Self::Platform(_) | Self::PlatformMalformed => "mend the platform file",
             Self::PlatformMissing => "name its file with --platform",
+            Self::Chain(_) => "see what `pki show` says of the certificate",
+            Self::CsrMalformed => "give a PKCS#10 request as PEM or DER",
+            Self::LegacyDigest { .. } | Self::LegacyRow { .. } => {
+                "copy it again from where it was signed"
+            }
+            Self::LegacyLength { .. }
+            | Self::LegacyRecord { .. }
+            | Self::LegacyVersion { .. }
+            | Self::NotLegacy => "give a file of format v1 as sign_rproc_fw.py wrote it",
+            Self::NoMemoryMap => "give a bundle or an ELF",
+            Self::RequestMalformed | Self::RequestVersion { .. } => "make it anew with `prepare`",
+            Self::TrustUpdate(_) => "make it anew with `trust-update make`",
             Self::Refused(_) => "sign it for this device, or judge it for another",
             _ => return None,
         })

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use firmware_signing::sample::{Content, Elf, Section, Segment};
 use folder::verbs::{Takes, VERBS, Verb};
-use folder::{Desk, SIGN, expect_line, firmware};
+use folder::{Desk, Ended, SIGN, expect_line, firmware};
 
 /// Tries a file in every place of every verb; nothing is left behind.
 fn everywhere(file: &str, code: impl Fn(&Verb) -> i32, make: impl Fn(&Desk, &Verb)) {
@@ -23,11 +23,27 @@ fn everywhere(file: &str, code: impl Fn(&Verb) -> i32, make: impl Fn(&Desk, &Ver
         if verb.predicts() && ended.out.contains("would refuse it") {
             // What a device says to it is the answer that was asked for.
             assert_eq!(ended.code, Some(code(verb)), "{what}: {ended:?}");
+        } else if verb.lists() {
+            expect_listed(&ended, code(verb), file, &what);
         } else {
             expect_line(&ended, code(verb), file, &what);
             assert_eq!(ended.out, "", "{what}");
         }
         assert_eq!(desk.files(), before, "{what} leaves nothing");
+    }
+}
+
+/// The same in the list of what `doctor` finds.
+fn expect_listed(ended: &Ended, code: i32, file: &str, what: &str) {
+    assert_eq!(ended.code, Some(code), "{what}: {ended:?}");
+    assert_eq!(ended.err, "", "{what}");
+    let mut lines = ended.out.lines();
+    let found = lines.find(|line| line.starts_with("fail") && line.contains(file));
+    let found = found.unwrap_or_else(|| panic!("{what} names {file}: {ended:?}"));
+    assert!(found.contains("; "), "{what} says what to do: {ended:?}");
+    for line in ended.out.lines() {
+        let verdict = line.split(' ').next().unwrap_or_default();
+        assert!(["ok", "warn", "fail"].contains(&verdict), "{what}: {line}");
     }
 }
 
@@ -102,7 +118,14 @@ fn a_file_whose_name_is_no_utf8_and_breaks_lines_is_named_in_one_line() {
     let name = OsStr::from_bytes(b"fw\xff\n\x1b[2J.elf");
     for verb in VERBS {
         let ended = desk.run(&verb.with(name), &[]);
-        expect_line(&ended, 7, "fw\u{fffd}??[2J.elf", verb.line);
+        let shown = "fw\u{fffd}??[2J.elf";
+        if verb.lists() {
+            expect_listed(&ended, 7, shown, verb.line);
+        } else if verb.names_images() {
+            expect_line(&ended, 2, "fw\u{fffd}\\n\\u{1b}[2J", verb.line);
+        } else {
+            expect_line(&ended, 7, shown, verb.line);
+        }
     }
     // And where it is there, it is worked with.
     fs::copy(desk.path("fw.elf"), desk.path(name)).expect("copied");
@@ -122,7 +145,7 @@ fn a_file_whose_name_is_no_utf8_and_breaks_lines_is_named_in_one_line() {
     }
 }
 
-/// An ELF that is wrong in one way: what `sign` and `inspect` end with, what `lint` ends with, and what is said.
+/// An ELF that is wrong in one way: what `sign` and `prepare`, `inspect`, and `lint` end with, and what is said.
 struct WrongElf {
     make: fn() -> Vec<u8>,
     codes: [i32; 3],
@@ -252,7 +275,7 @@ const ELFS: &[WrongElf] = &[
 ];
 
 #[test]
-fn every_wrong_elf_is_named_by_sign_inspect_and_lint() {
+fn every_wrong_elf_is_named_by_every_verb_that_takes_one() {
     let desk = Desk::new();
     for wrong in ELFS {
         desk.write("wrong.elf", (wrong.make)());
@@ -264,12 +287,15 @@ fn every_wrong_elf_is_named_by_sign_inspect_and_lint() {
             "--core",
             "m4",
         ];
+        let prepare = [&PREPARE[..], &SIGN[..4], &SIGN[6..]].concat();
         let commands = [
             desk.run(&["sign", "wrong.elf"], &SIGN),
+            desk.run(&prepare, &[]),
             desk.run(&["inspect", "wrong.elf"], &[]),
             desk.run(&lint, &[]),
         ];
-        for (ended, code) in commands.iter().zip(wrong.codes) {
+        let [sign, inspect, lint] = wrong.codes;
+        for (ended, code) in commands.iter().zip([sign, sign, inspect, lint]) {
             match (code, ended.out.is_empty()) {
                 (0, _) => assert_eq!(ended.code, Some(0), "{ended:?}"),
                 (5, false) => {
@@ -283,8 +309,36 @@ fn every_wrong_elf_is_named_by_sign_inspect_and_lint() {
                 }
             }
         }
-        assert!(!desk.files().contains(&"wrong.cwfw".to_owned()));
+        for made in ["made", "wrong.cwfw"] {
+            assert!(!desk.files().contains(&made.to_owned()), "{}", wrong.says);
+        }
     }
+}
+
+/// What stands before the options of `sign`, of which `prepare` takes all but the key.
+const PREPARE: [&str; 4] = ["prepare", "wrong.elf", "--out-dir", "made"];
+
+#[test]
+fn a_request_that_fails_takes_the_folders_with_it_that_it_made() {
+    let desk = Desk::new();
+    desk.write("wrong.elf", "MZ");
+    fs::create_dir(desk.path("there")).expect("a folder");
+    for (folder, first) in [
+        ("new", "new"),
+        ("new/one/below", "new"),
+        ("there/new", "there/new"),
+    ] {
+        // The first one is on the disk already when the second one fails.
+        let words = ["prepare", "fw.elf", "wrong.elf", "--out-dir", folder];
+        let ended = desk.run(&words, &[&SIGN[..4], &SIGN[6..]].concat());
+        expect_line(&ended, 3, "wrong.elf", folder);
+        assert!(!desk.path(first).exists(), "{folder}");
+    }
+    let words = ["prepare", "fw.elf", "wrong.elf", "--out-dir", "there"];
+    let ended = desk.run(&words, &[&SIGN[..4], &SIGN[6..]].concat());
+    expect_line(&ended, 3, "wrong.elf", "there");
+    let left = fs::read_dir(desk.path("there")).expect("it was there, and stays");
+    assert_eq!(left.count(), 0);
 }
 
 #[test]

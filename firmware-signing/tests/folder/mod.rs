@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses another part of it")]
 
+#[path = "../sign_rproc_fw/mod.rs"]
+mod sign_rproc_fw;
 pub(crate) mod verbs;
 
 use std::ffi::OsStr;
@@ -9,10 +11,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use firmware_signing::key::{PrivateKey, Signer};
 use firmware_signing::sample::Elf;
+use sign_rproc_fw::Legacy;
 use tempfile::TempDir;
 
-/// A folder of its own: `fw.elf`, `fw.cwfw`, `device.json`, the public development keys, a platform file.
+/// A folder of its own: `fw.elf`, `fw.cwfw`, `device.json`, the public development keys, a platform file, and what each verb takes.
 pub(crate) struct Desk {
     folder: TempDir,
 }
@@ -51,7 +55,23 @@ impl Desk {
         desk.write("device.json", desk.device(&platform));
         let signed = desk.run(&["sign", "fw.elf"], &SIGN);
         assert_eq!(signed.code, Some(0), "{signed:?}");
+        desk.put_legacy();
+        for line in [PREPARE, TRUST_UPDATE] {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let made = desk.run(&words, &[]);
+            assert_eq!(made.code, Some(0), "{line}: {made:?}");
+        }
         desk
+    }
+
+    /// `fw.sign`, and `old.pub`, which verifies it.
+    fn put_legacy(&self) {
+        let key = self.read("dev-signer.key.pem");
+        let key = PrivateKey::read(&key, || unreachable!("not encrypted")).expect("a key");
+        let legacy = Legacy::of(&self.read("fw.elf"), 2);
+        let signature = key.sign(&legacy.signed(64)).expect("signed");
+        self.write("fw.sign", legacy.file(&signature));
+        self.write("old.pub", key.public_key());
     }
 
     /// What `corewarden status --json` would print.
@@ -113,6 +133,16 @@ impl Desk {
 
     pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: &[S], more: &[&str]) -> Ended {
         ended(&mut self.command(arguments, more))
+    }
+
+    /// Removes what the verbs make, a file or a folder.
+    pub(crate) fn remove_made(&self) {
+        let made = self.path("made");
+        if made.is_dir() {
+            fs::remove_dir_all(made).expect("removed");
+        } else if made.exists() {
+            fs::remove_file(made).expect("removed");
+        }
     }
 
     /// Names of all files, sorted.
@@ -184,3 +214,10 @@ pub(crate) const SIGN: [&str; 12] = [
     "--security-version",
     "3",
 ];
+
+/// Makes `asked/request.json`.
+const PREPARE: &str = "prepare fw.elf --out-dir asked --platform board.toml --core m4 --cert dev-signer.pem --cert dev-product-ca.pem \
+                       --security-version 3";
+/// Makes `fw.cwtu`.
+const TRUST_UPDATE: &str = "trust-update make --out fw.cwtu --list-version 1 --device-class 6f1d5e0c-6a0f-4b53-9c7d-2f0c0e5a7b11 \
+                            --floor 0=1 --root dev-root.pem --root-key dev-root.key.pem";

@@ -62,11 +62,9 @@ impl Findings {
 impl Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
-            writeln!(
-                f,
-                "{:4}  {:12}  {}",
-                finding.verdict, finding.about, finding.text
-            )?;
+            // Names of files and in certificates are somebody else's: none breaks the line or moves a terminal's cursor.
+            let text = finding.text.replace(char::is_control, "?");
+            writeln!(f, "{:4}  {:12}  {text}", finding.verdict, finding.about)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `trust-update make`: a root says what devices no longer trust.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ::trust_update::write::Description;
@@ -8,7 +9,7 @@ use ::trust_update::{Floor, Generation, Root, TrustUpdate};
 use certificate_chain::Kind;
 use clap::Args;
 
-use super::super::inputs::{name, only, unhex};
+use super::super::inputs::{given_roots, name, only, unhex};
 use super::super::options::{KeyAccess, uuid};
 use super::super::report::Report;
 use super::Answer;
@@ -32,13 +33,13 @@ pub(crate) struct Make {
     device_class: [u8; 16],
     /// Signers below this product CA count only from this generation on (repeat for more)
     #[arg(long = "min-generation", value_name = "CERTIFICATE=NUMBER")]
-    generations: Vec<String>,
+    generations: Vec<OsString>,
     /// A signer that counts no more: its certificate, or its key id in hexadecimal (repeat for more)
     #[arg(long = "revoke", value_name = "CERTIFICATE|KEY_ID")]
-    revoked: Vec<String>,
+    revoked: Vec<OsString>,
     /// The lowest security version that a core takes (repeat for more)
     #[arg(long = "floor", value_name = "CORE=NUMBER")]
-    floors: Vec<String>,
+    floors: Vec<OsString>,
     /// A root that devices pin for slot 0 from now on; with any, these are all there will be (repeat for more)
     #[arg(long = "keep-root", value_name = "CERTIFICATE")]
     roots: Vec<PathBuf>,
@@ -87,16 +88,12 @@ pub(super) fn run(arguments: &Make) -> Result<Report, Failure> {
     let mut floors = Vec::new();
     for text in &arguments.floors {
         let (core, minimum) = pair(text)?;
-        let core = core.parse().map_err(|_| malformed(text))?;
+        let core = core.to_str().and_then(|core| core.parse().ok());
+        let core = core.ok_or_else(|| malformed(text))?;
         floors.push(Floor { core, minimum });
     }
     floors.sort_by_key(|one| one.core);
-    let mut certificates = Vec::new();
-    for (slot, paths) in [(0, &arguments.roots), (1, &arguments.second_roots)] {
-        for path in paths {
-            certificates.push((slot, only(path)?));
-        }
-    }
+    let mut certificates = given_roots([&arguments.roots, &arguments.second_roots])?;
     certificates.sort_by(|(slot, one), (other_slot, other)| {
         (slot, one.der()).cmp(&(other_slot, other.der()))
     });
@@ -133,19 +130,29 @@ pub(super) fn run(arguments: &Make) -> Result<Report, Failure> {
 }
 
 /// `WHAT=NUMBER`
-fn pair(text: &str) -> Result<(&str, u32), Failure> {
-    let (what, number) = text.rsplit_once('=').ok_or_else(|| malformed(text))?;
-    let number = number.parse().map_err(|_| malformed(text))?;
-    Ok((what, number))
+fn pair(text: &OsStr) -> Result<(&OsStr, u32), Failure> {
+    let bytes = text.as_bytes();
+    let equals = bytes.iter().rposition(|byte| *byte == b'=');
+    let (what, number) = equals
+        .and_then(|at| Some((bytes.get(..at)?, bytes.get(at + 1..)?)))
+        .ok_or_else(|| malformed(text))?;
+    let number = core::str::from_utf8(number).ok();
+    let number = number.and_then(|number| number.parse().ok());
+    Ok((
+        OsStr::from_bytes(what),
+        number.ok_or_else(|| malformed(text))?,
+    ))
 }
 
-fn malformed(text: &str) -> Failure {
-    Failure::from(Error::PairMalformed).with_detail(text.escape_debug().to_string())
+fn malformed(text: &OsStr) -> Failure {
+    let text = text.to_string_lossy().escape_debug().to_string();
+    Failure::from(Error::PairMalformed).with_detail(text)
 }
 
 /// A file's certificate, or 64 digits.
-fn signer(text: &str) -> Result<[u8; 32], Failure> {
-    if let Ok(key_id) = unhex(text)
+fn signer(text: &OsStr) -> Result<[u8; 32], Failure> {
+    if let Some(digits) = text.to_str()
+        && let Ok(key_id) = unhex(digits)
         && let Ok(key_id) = key_id.try_into()
     {
         return Ok(key_id);
