@@ -1,5 +1,6 @@
 //! `cargo xtask dist`: what a release is made of: a tar.gz and packages for Debian.
 
+mod legacy;
 mod trial;
 
 use std::{

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use firmware_signing::sample::Elf;
 use tests::images::workspace;
 
-use super::{Products, SIGNER, make, pack, read};
+use super::{Products, SIGNER, legacy, make, pack, read};
 use crate::run::execute;
 
 /// A trial of what `cargo xtask dist` makes.
@@ -21,7 +21,7 @@ struct Trial {
     run: fn(&Products) -> Result<()>,
 }
 
-const TRIALS: [Trial; 3] = [
+const TRIALS: [Trial; 4] = [
     Trial {
         name: "the_tar_of_the_signer_is_reproducible_and_works",
         run: tar,
@@ -33,6 +33,10 @@ const TRIALS: [Trial; 3] = [
     Trial {
         name: "the_package_for_arm64_has_the_contents_listed",
         run: corewarden,
+    },
+    Trial {
+        name: "files_of_optees_own_script_become_bundles",
+        run: legacy::run,
     },
 ];
 
