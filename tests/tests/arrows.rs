@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("rpmsg", &[]),
+    ("rpmsg-pool", &["rpmsg"]),
     ("trust-update", &["firmware-bundle"]),
     (
         "ta-core",
