@@ -431,4 +431,4 @@ const LARGEST: u64 = 0x1f_0000;
 /// Runs whose consoles are kept.
 const KEPT_RUNS: usize = 50;
 /// A board that is still there after this time hangs.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(1800);

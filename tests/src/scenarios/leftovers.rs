@@ -17,7 +17,7 @@ use testbed::{
     machine::{Config, Core, Fault, Machine, PanicPoint, Watch, children},
 };
 
-use crate::{board::BOOT, board::Board, images::workspace, suite::Test, tests};
+use crate::{board::Board, board::PATIENCE, images::workspace, suite::Test, tests};
 
 pub(super) const TESTS: &[Test] = tests![
     a_supervisor_ended_by_a_signal_leaves_nothing_behind,
@@ -94,7 +94,7 @@ fn a_machine_at_its_time_limit_leaves_nothing_behind(board: &mut Board) -> Resul
     let logs = config.logs.clone();
     let machine = Machine::start(config)?;
     let watch = Watch::process(machine.process_ids().0)?;
-    let ended = machine.wait_end(BOOT)?;
+    let ended = machine.wait_end(PATIENCE)?;
     ensure!(
         ended == testbed::machine::Ended::TimeLimit(Duration::from_millis(1500)),
         "{ended}"
@@ -116,11 +116,11 @@ fn a_machine_at_its_time_limit_leaves_nothing_behind(board: &mut Board) -> Resul
 fn provoke(config: Config) -> Result<(), Fault> {
     let run = || {
         let mut machine = Machine::start(config)?;
-        machine.boot(BOOT)?;
-        machine.succeed(START, BOOT)?;
-        machine.wait_core(Core::Running, BOOT)?;
-        machine.succeed("echo -n 0 > /dev/vport0p1", BOOT)?;
-        machine.succeed("sleep 0.2", BOOT)?;
+        machine.boot(PATIENCE)?;
+        machine.succeed(START, PATIENCE)?;
+        machine.wait_core(Core::Running, PATIENCE)?;
+        machine.succeed("echo -n 0 > /dev/vport0p1", PATIENCE)?;
+        machine.succeed("sleep 0.2", PATIENCE)?;
         machine.crash_core()?;
         machine.wait_core(Core::Held, SOON)
     };

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::{
-    board::{BOOT, Board},
+    board::{Board, PATIENCE},
     suite::Test,
     tests,
 };
@@ -17,8 +17,8 @@ fn after_a_reset_of_the_board_nothing_of_the_image_is_left(board: &mut Board) ->
     board.run_firmware("echo.cwfw")?;
     let resets = board.machine.resets();
     board.machine.reset_board()?;
-    board.machine.wait_resets(resets + 1, BOOT)?;
-    board.machine.boot(BOOT)?;
+    board.machine.wait_resets(resets + 1, PATIENCE)?;
+    board.machine.boot(PATIENCE)?;
     board.expect_wiped()?;
     ensure!(board.state()? == "Off", "off");
     board.run_firmware("echo.cwfw")?;
@@ -30,8 +30,8 @@ fn after_a_reboot_of_linux_by_itself_the_core_is_off_and_wiped(board: &mut Board
     board.run_firmware("echo.cwfw")?;
     let resets = board.machine.resets();
     board.machine.type_line("reboot -f")?;
-    board.machine.wait_resets(resets + 1, BOOT)?;
-    board.machine.boot(BOOT)?;
+    board.machine.wait_resets(resets + 1, PATIENCE)?;
+    board.machine.boot(PATIENCE)?;
     board.expect_wiped()?;
     ensure!(board.state()? == "Off", "off");
     Ok(())
