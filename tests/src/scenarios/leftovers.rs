@@ -6,6 +6,7 @@ use std::{
     collections::BTreeSet,
     env, fs,
     io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -27,7 +28,7 @@ pub(super) const TESTS: &[Test] = tests![
 
 fn a_supervisor_ended_by_a_signal_leaves_nothing_behind(board: &mut Board) -> Result<()> {
     let program = hold_program()?;
-    for signal in ["INT", "TERM", "KILL"] {
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("KILL", 9)] {
         let config = further(board, signal);
         let scratch = config.logs.join("tmp");
         fs::create_dir_all(&scratch)?;
@@ -50,7 +51,8 @@ fn a_supervisor_ended_by_a_signal_leaves_nothing_behind(board: &mut Board) -> Re
                 .success(),
             "{kill}"
         );
-        holder.wait()?;
+        let ended = holder.wait()?;
+        ensure!(ended.signal() == Some(number), "after SIG{signal}: {ended}");
         for watch in &watches {
             ensure!(watch.is_gone(SOON), "a child outlives SIG{signal}");
         }
@@ -157,7 +159,9 @@ fn hold_program() -> Result<std::path::PathBuf> {
 }
 
 fn hold(program: &Path, config: &Config, scratch: &Path) -> Result<Child> {
-    let mut command = Command::new(program);
+    // What a shell starts in the background ignores SIGINT, and so would all that we start.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(program);
     match &config.qemu {
         Qemu::System => command.arg("system"),
         Qemu::Unpacked(root) => command.arg(root),
