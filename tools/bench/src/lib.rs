@@ -37,7 +37,7 @@ pub struct Row {
     pub beside: String,
 }
 
-pub use rpmsg::rpmsg;
+pub use rpmsg::{rings, rpmsg};
 
 /// A booted test board.
 pub struct Bench {

@@ -18,7 +18,7 @@ use crate::Row;
 /// # Errors
 /// Where the program that is measured does not build or run, or callgrind is missing.
 pub fn rpmsg() -> Result<Vec<Row>> {
-    let program = build()?;
+    let program = rings()?;
     let mut rows = instructions(&program)?;
     rows.extend(one_thread(&program)?);
     rows.extend(two_cores(&program)?);
@@ -152,7 +152,11 @@ fn two_cores(program: &Path) -> Result<Vec<Row>> {
 }
 
 /// The program that is measured, optimised.
-fn build() -> Result<PathBuf> {
+/// Builds the program that works the rings; where it is.
+///
+/// # Errors
+/// Where it does not build.
+pub fn rings() -> Result<PathBuf> {
     let output = Command::new(env!("CARGO"))
         .current_dir(workspace())
         .args(["build", "--release", "--quiet", "--package", "rings"])

@@ -1,4 +1,4 @@
-//! The project's commands: demo, check, e2e, ta, testbed, bench, lock, dist.
+//! The project's commands: demo, check, e2e, ta, testbed, bench, soak, lock, dist.
 //!
 //! Each command is one module; this file only says what there is. What a command needs beyond Rust, it fetches or
 //! installs itself through `testbed`.
@@ -13,6 +13,7 @@ mod interactive;
 mod lock;
 mod run;
 mod sim;
+mod soak;
 mod ta;
 mod traceability;
 
@@ -42,6 +43,8 @@ enum Command {
     Testbed(interactive::Args),
     /// Figures, printed beside what they are compared to.
     Bench(bench::Args),
+    /// Two processes over one RPMsg link, either of them killed again and again: nothing is lost or doubled in silence.
+    Soak(soak::Args),
     /// The lock file of the test bed's downloads.
     Lock(lock::Args),
     /// What a release is made of: a tar.gz and packages for Debian.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Ta(args) => ta::run(&args),
         Command::Testbed(args) => interactive::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Lock(args) => lock::run(&args),
         Command::Dist(args) => dist::run(&args),
     };
