@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("rpmsg", &[]),
     ("rpmsg-pool", &["rpmsg"]),
+    ("rpmsg-services", &[]),
     ("trust-update", &["firmware-bundle"]),
     (
         "ta-core",
@@ -53,7 +54,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "corewarden",
-        &["platform", "resource-table", "rpmsg", "ta-protocol"],
+        &[
+            "platform",
+            "resource-table",
+            "rpmsg",
+            "rpmsg-services",
+            "ta-protocol",
+        ],
     ),
     ("corewarden-async", &["corewarden", "rpmsg"]),
     (

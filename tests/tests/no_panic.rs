@@ -21,6 +21,12 @@ fn formats_and_ta_core_link_without_a_panic_handler() {
         "update_verify",
         "driver_poll",
         "device_poll",
+        "serve_gpio",
+        "serve_i2c",
+        "serve_spi",
+        "ask_gpio",
+        "ask_i2c",
+        "ask_spi",
     ] {
         let name = [b"\0", entry.as_bytes(), b"\0"].concat();
         let found = library.windows(name.len()).any(|window| window == name);

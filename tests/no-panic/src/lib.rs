@@ -13,4 +13,5 @@ mod formats;
 mod planted;
 mod rings;
 mod runtime;
+mod services;
 mod trusted;
