@@ -373,6 +373,12 @@ fn a_whole_pki_is_made_and_an_expired_leaf_does_not_sign() {
 
     let (out, _) = desk.expect(0, &["pki", "show", "leaf.pem"]);
     assert!(out.contains("leaf: CN=x"), "{out}");
+    assert!(out.contains("cores 0, device classes 6f1d5e0c-"), "{out}");
+    let release = ["pki", "init", "--key", "root", "--name", "CN=r", "--role"];
+    let release = [&release[..], &["release", "--out", "release.pem"]].concat();
+    let (out, _) = desk.expect(0, &release);
+    let open = "cores as its product CAs say, device classes as its product CAs say, versions";
+    assert!(out.contains(open), "{out}");
     // A leaf above its issuer's ceiling is not even issued.
     let (_, err) = desk.expect(
         5,

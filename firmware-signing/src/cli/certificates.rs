@@ -118,10 +118,18 @@ impl Display for ScopeReport {
             f,
             "{}, cores {}, device classes {}, versions up to {}, generation {}",
             self.role,
-            list(&self.cores),
-            list(&self.device_classes),
+            named(&self.cores),
+            named(&self.device_classes),
             self.max_security_version,
             self.generation
         )
+    }
+}
+
+/// The entries of a scope's list, which only a root may leave empty (bundle-format.md 11.13).
+fn named(items: &[impl Display]) -> String {
+    match items {
+        [] => "as its product CAs say".to_owned(),
+        items => list(items),
     }
 }
