@@ -151,8 +151,7 @@ fn two_cores(program: &Path) -> Result<Vec<Row>> {
     ])
 }
 
-/// The program that is measured, optimised.
-/// Builds the program that works the rings; where it is.
+/// Builds the program that works the rings, optimised; where it is.
 ///
 /// # Errors
 /// Where it does not build.
