@@ -86,6 +86,7 @@ const TOOLS: &[&str] = &[
     "tests",
     "guest",
     "simulator",
+    "interleavings",
 ];
 
 /// Crates in which the word `unsafe` may appear in code, and why.
