@@ -50,6 +50,7 @@ mod limit;
 pub mod peer;
 pub mod place;
 pub mod serve;
+pub mod services;
 pub mod shared_memory;
 mod socket;
 pub mod ta;

@@ -88,6 +88,17 @@ fn nobody_joins_where_nobody_meets_or_a_stranger_answers() {
 
 #[test]
 fn the_examples_of_a_device_and_a_driver_talk_to_each_other() {
+    let told = examples_say("device", "driver", &["hello", "again"]);
+    assert_eq!(told, ["hello\n", "again\n"]);
+}
+
+#[test]
+fn the_example_reads_a_sensor_of_the_other_side() {
+    assert_eq!(examples_say("board", "sensor", &[""]), ["21.5 °C\n"]);
+}
+
+/// What an example prints for each argument, beside another that serves it.
+fn examples_say(server: &str, client: &str, arguments: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("link");
     // Cargo puts the examples beside the tests, but builds them only where all of a crate is tested.
@@ -98,26 +109,28 @@ fn the_examples_of_a_device_and_a_driver_talk_to_each_other() {
     assert!(built.unwrap().success());
     let tests = std::env::current_exe().unwrap();
     let examples = tests.parent().unwrap().parent().unwrap().join("examples");
-    let mut device = Command::new(examples.join("device"))
+    let mut server = Command::new(examples.join(server))
         .arg(&path)
         .spawn()
         .unwrap();
-    for text in ["hello", "again"] {
+    let mut told = Vec::new();
+    for argument in arguments {
         let said = loop {
-            let output = Command::new(examples.join("driver"))
+            let output = Command::new(examples.join(client))
                 .arg(&path)
-                .arg(text)
+                .arg(argument)
                 .output()
                 .unwrap();
-            // The device may not listen yet.
-            if output.status.success() || device.try_wait().unwrap().is_some() {
+            // The server may not listen yet.
+            if output.status.success() || server.try_wait().unwrap().is_some() {
                 break output.stdout;
             }
         };
-        assert_eq!(String::from_utf8_lossy(&said), format!("{text}\n"));
+        told.push(String::from_utf8(said).unwrap());
     }
-    device.kill().unwrap();
-    device.wait().unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    told
 }
 
 /// The device: sends everything back, to one driver after the other.

@@ -48,10 +48,10 @@ pub enum Failure<E> {
     #[error("{0}")]
     Broken(Error),
     /// The server's side of the link restarted; open the endpoint anew.
-    #[error("the peer restarted: the link of generation {generation:#x} is gone")]
+    #[error("the peer restarted: open the endpoint anew")]
     PeerRestarted {
-        /// The generation that is gone.
-        generation: u32,
+        /// The generation of the link that is gone, where the transport knows it.
+        generation: Option<u32>,
     },
     /// The server did not do it, and said why.
     #[error("the server refused: {0}")]

@@ -2,5 +2,6 @@
 
 mod endpoints;
 mod life;
+mod services;
 mod support;
 mod waiting;

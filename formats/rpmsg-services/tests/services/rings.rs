@@ -90,7 +90,9 @@ fn a_core_that_takes_too_long_and_one_that_restarts_are_told_by_name() {
     assert_eq!(into, [0x11]);
 
     client.transport().restart(2);
-    let restarted = Failure::PeerRestarted { generation: 1 };
+    let restarted = Failure::PeerRestarted {
+        generation: Some(1),
+    };
     assert_eq!(client.write(ADDRESS, &[0]), Err(restarted));
     assert_eq!(client.write(ADDRESS, &[0]), Err(restarted));
     client.transport().reopen();
@@ -179,7 +181,9 @@ impl<S: FnMut(&[u8], &mut [u8; MAX_MESSAGE]) -> Vec<u8>> Transport for Rings<'_,
 
 fn failure(error: rpmsg::Error) -> Failure<rpmsg::Error> {
     match error {
-        rpmsg::Error::PeerRestarted { handle, .. } => Failure::PeerRestarted { generation: handle },
+        rpmsg::Error::PeerRestarted { handle, .. } => Failure::PeerRestarted {
+            generation: Some(handle),
+        },
         error => Failure::Transport(error),
     }
 }
