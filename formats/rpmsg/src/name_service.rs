@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::raw;
 
 /// The name of a service: 1 to 31 printable characters without blanks.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct ServiceName {
     bytes: [u8; raw::NAME_SIZE],
     len: usize,
@@ -57,6 +57,15 @@ impl ServiceName {
         Err(Error::NameCharacter { at: raw::NAME_SIZE })
     }
 }
+
+/// What a peer left behind the end of a name is no part of it.
+impl PartialEq for ServiceName {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes.get(..self.len) == other.bytes.get(..other.len)
+    }
+}
+
+impl Eq for ServiceName {}
 
 impl core::fmt::Debug for ServiceName {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -268,6 +268,28 @@ fn an_announcement_has_40_bytes() {
 }
 
 #[test]
+fn what_a_peer_left_behind_the_end_of_a_name_is_no_part_of_it() {
+    let clean = Announcement {
+        name: name("x"),
+        address: 1,
+        change: Change::Created,
+    };
+    let mut bytes = clean.to_bytes();
+    bytes[2..32].fill(b'?');
+    let left_over = Announcement::parse(&bytes).unwrap();
+    assert_eq!(left_over, clean);
+    let mut services = Services::<1>::new();
+    services.apply(&left_over).unwrap();
+    assert_eq!(services.address_of(&name("x")), Some(1));
+    let gone = Announcement {
+        change: Change::Destroyed,
+        ..clean
+    };
+    services.apply(&gone).unwrap();
+    assert_eq!(services.address_of(&name("x")), None);
+}
+
+#[test]
 fn an_announcement_creates_or_destroys() {
     let mut bytes = Announcement {
         name: name("x"),
