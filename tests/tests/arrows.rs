@@ -87,6 +87,8 @@ const TOOLS: &[&str] = &[
     "guest",
     "simulator",
     "interleavings",
+    "fuzz",
+    "fuzz-libfuzzer",
 ];
 
 /// Crates in which the word `unsafe` may appear in code, and why.

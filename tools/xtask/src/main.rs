@@ -1,4 +1,4 @@
-//! The project's commands: demo, check, e2e, ta, testbed, bench, soak, lock, dist.
+//! The project's commands: demo, check, e2e, ta, testbed, bench, soak, fuzz, lock, dist.
 //!
 //! Each command is one module; this file only says what there is. What a command needs beyond Rust, it fetches or
 //! installs itself through `testbed`.
@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod dist;
 mod e2e;
+mod fuzz;
 mod interactive;
 mod lock;
 mod run;
@@ -45,6 +46,8 @@ enum Command {
     Bench(bench::Args),
     /// Two processes over one RPMsg link, either of them killed again and again: nothing is lost or doubled in silence.
     Soak(soak::Args),
+    /// A search for inputs that break a promise, on stable Rust.
+    Fuzz(fuzz::Args),
     /// The lock file of the test bed's downloads.
     Lock(lock::Args),
     /// What a release is made of: a tar.gz and packages for Debian.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Testbed(args) => interactive::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Soak(args) => soak::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Lock(args) => lock::run(&args),
         Command::Dist(args) => dist::run(&args),
     };
