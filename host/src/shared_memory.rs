@@ -36,21 +36,16 @@ impl<M: SharedMemory> SharedMemory for &M {
 #[derive(Clone, Debug)]
 pub struct Window {
     base: Base,
-    size: u32,
+    /// At most `u32::MAX`.
+    size: u64,
     /// Up to here everything of at most [`NEAR_END`] bytes is inside.
     last: u32,
-    payload: Payload,
+    /// The bits of a payload's address that have to be 0 for it to be copied in pieces; all of them where only words are allowed.
+    no_pieces: usize,
+    /// The same for the widest accesses that this machine has.
+    no_doubles: usize,
     // Keeps what `base` and `size` describe.
     _mapping: Arc<Mapping>,
-}
-
-/// How payloads are copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Payload {
-    /// By aligned words, nothing else.
-    Words,
-    /// In pieces of any alignment.
-    Pieces,
 }
 
 impl Window {
@@ -152,9 +147,10 @@ impl Window {
         let reached: u32 = size.try_into().unwrap_or(u32::MAX);
         Ok(Window {
             base,
-            size: reached,
+            size: u64::from(reached),
             last: reached.saturating_sub(NEAR_END),
-            payload: Payload::Pieces,
+            no_pieces: copy::PIECE - 1,
+            no_doubles: copy::no_doubles(),
             _mapping: Arc::new(Mapping { base, size }),
         })
     }
@@ -164,7 +160,7 @@ impl Window {
     #[must_use]
     pub fn as_device_memory(self) -> Self {
         Window {
-            payload: Payload::Words,
+            no_pieces: usize::MAX,
             ..self
         }
     }
@@ -187,7 +183,7 @@ impl Window {
     #[cold]
     #[inline(never)]
     fn near_end(&self, at: u32, len: usize) -> *mut u8 {
-        if u64::from(at).saturating_add(widen(len)) > u64::from(self.size) {
+        if u64::from(at).saturating_add(widen(len)) > self.size {
             self.refused(at, len);
         }
         // SAFETY: as in `pointer`.
@@ -208,20 +204,26 @@ impl Window {
     #[inline]
     fn range(&self, at: u32, len: usize) -> *mut u8 {
         let end = u64::from(at).saturating_add(widen(len));
-        if end > u64::from(self.size) || !at.is_multiple_of(4) {
+        if end > self.size || !at.is_multiple_of(4) {
             self.refused(at, len);
         }
         // SAFETY: as in `pointer`.
         unsafe { self.base.0.as_ptr().add(at as usize) }
     }
 
+    /// Whether a payload there can be copied in pieces. No address is 0.
+    #[inline]
+    fn takes_pieces(&self, at: *const u8) -> bool {
+        at.addr() & self.no_pieces == 0
+    }
+
     /// # Safety
     /// `to` is inside this mapping for all of `from`'s bytes, and aligned to a word.
     #[inline(always)]
     unsafe fn copy_to(&self, to: *mut u8, from: &[u8]) {
-        if self.payload == Payload::Pieces && copy::is_aligned(to) {
+        if self.takes_pieces(to) {
             // SAFETY: the caller's promise, and aligned as asked.
-            unsafe { copy::pieces_in(to, from) };
+            unsafe { copy::pieces_in(to, from, self.no_doubles) };
         } else {
             // SAFETY: the caller's promise.
             unsafe { copy::words_in(to, from) };
@@ -247,7 +249,7 @@ impl Window {
 
 impl SharedMemory for Window {
     fn size(&self) -> u32 {
-        self.size
+        self.size.try_into().unwrap_or(u32::MAX)
     }
 }
 
@@ -311,9 +313,9 @@ impl rpmsg::SharedMemory for Window {
     #[inline(always)]
     fn copy_out(&self, at: u32, into: &mut [u8]) {
         let from = self.range(at, into.len());
-        if self.payload == Payload::Pieces && copy::is_aligned(from) {
+        if self.takes_pieces(from) {
             // SAFETY: `from` is inside a live mapping for all of `into`'s bytes, and aligned as asked.
-            unsafe { copy::pieces_out(from, into) };
+            unsafe { copy::pieces_out(from, into, self.no_doubles) };
         } else {
             // SAFETY: as above; it is aligned to a word.
             unsafe { copy::words_out(from, into) };

@@ -1,11 +1,10 @@
 //! Endpoints on a link: addresses, dispatch, and the name service's messages.
 
 use crate::error::Error;
-use crate::link::Link;
+use crate::link::{Link, copy_out, size};
 use crate::memory::SharedMemory;
 use crate::name_service::{Announcement, Change, ServiceName};
 use crate::raw::{self, Header};
-use crate::ring::engine::Slot;
 use crate::ring::{Kick, Queue};
 
 /// A link with at most `E` endpoints on it.
@@ -114,7 +113,8 @@ impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
         bytes: &[u8],
     ) -> Result<(), Error> {
         self.current(endpoint)?;
-        if !is_open(&self.open, endpoint.address) {
+        // No endpoint has the address that stands for none.
+        if !stands_in(&self.open, endpoint.address) {
             return Err(Error::NoSuchEndpoint {
                 address: endpoint.address,
             });
@@ -126,35 +126,23 @@ impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn poll(&mut self, into: &mut [u8]) -> Result<Option<Event>, Error> {
         let Self { link, open, .. } = self;
-        let event = link.next(|link, slot, header| {
-            let event = if is_open(open, header.destination) {
-                let copied = link.copy_out(&slot, &header, into);
-                Ok(Event::Message { header, copied })
+        // Apart from messages, which are what there are many of.
+        let mut other = None;
+        let message = link.next(|memory, ring, slot, header| {
+            let message = if is_open(open, header.destination) {
+                let copied = copy_out(memory, slot.at, header.len, into);
+                Some(Event::Message { header, copied })
             } else {
-                Self::service(link, &slot, &header)
+                other = Some(service(memory, slot.at, header.destination, header.len));
+                None
             };
-            link.pass_back(&slot);
-            event
+            ring.pass(memory, slot.id, size(&slot));
+            message
         });
-        event?.transpose()
-    }
-
-    /// What came for none of our endpoints: an announcement, or nothing.
-    #[cold]
-    fn service(link: &Link<M, R, T>, slot: &Slot, header: &Header) -> Result<Event, Error> {
-        if header.destination != raw::NAME_SERVICE_ADDRESS {
-            return Err(Error::NoSuchEndpoint {
-                address: header.destination,
-            });
+        match message? {
+            Some(None) => other.transpose(),
+            message => Ok(message.flatten()),
         }
-        let mut bytes = [0; raw::ANNOUNCEMENT_SIZE];
-        let copied = link.copy_out(slot, header, &mut bytes);
-        if usize::from(header.len) != copied {
-            return Err(Error::AnnouncementLength {
-                len: u32::from(header.len),
-            });
-        }
-        Announcement::parse(bytes.get(..copied).unwrap_or_default()).map(Event::Service)
     }
 
     /// Publishes everything sent and received; who has to be kicked for it.
@@ -199,11 +187,38 @@ impl<M: SharedMemory, R: Queue, const E: usize, T: Queue> Session<M, R, E, T> {
     }
 }
 
+/// What came for none of our endpoints: an announcement, or nothing.
+#[cold]
+fn service<M: SharedMemory>(
+    memory: &M,
+    at: u32,
+    destination: u32,
+    len: u16,
+) -> Result<Event, Error> {
+    if destination != raw::NAME_SERVICE_ADDRESS {
+        return Err(Error::NoSuchEndpoint {
+            address: destination,
+        });
+    }
+    let mut bytes = [0; raw::ANNOUNCEMENT_SIZE];
+    let copied = copy_out(memory, at, len, &mut bytes);
+    if usize::from(len) != copied {
+        return Err(Error::AnnouncementLength {
+            len: u32::from(len),
+        });
+    }
+    Announcement::parse(bytes.get(..copied).unwrap_or_default()).map(Event::Service)
+}
+
 /// Whether an address is one of ours: most stand in the place that [`home`] says.
 #[inline]
 fn is_open<const E: usize>(open: &[u32; E], address: u32) -> bool {
-    address != raw::ANY_ADDRESS
-        && (open.get(home::<E>(address)) == Some(&address) || is_elsewhere(open, address))
+    address != raw::ANY_ADDRESS && stands_in(open, address)
+}
+
+#[inline]
+fn stands_in<const E: usize>(open: &[u32; E], address: u32) -> bool {
+    open.get(home::<E>(address)) == Some(&address) || is_elsewhere(open, address)
 }
 
 /// Two addresses can have one home, and the later one stands where there was room.

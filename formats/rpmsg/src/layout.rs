@@ -45,9 +45,7 @@ pub struct Window {
 impl Window {
     /// The window of `len` bytes which the core sees at `address`.
     pub const fn new(address: u64, len: u32) -> Result<Self, Error> {
-        // Widening; `From` is not const.
-        #[expect(clippy::as_conversions, reason = "u32 to u64 loses nothing")]
-        let end = address.checked_add(len as u64);
+        let end = address.checked_add(wide(len));
         if end.is_none() || address & 0xfff != 0 || len == 0 {
             return Err(Error::WindowUnusable { address, len });
         }
@@ -56,15 +54,14 @@ impl Window {
 
     /// The offset of `len` bytes at a device address, if all of them are inside.
     #[inline]
-    pub fn offset(&self, address: u64, len: u32) -> Option<u32> {
-        let offset = u32::try_from(address.checked_sub(self.address)?).ok()?;
-        (offset.checked_add(len)? <= self.len).then_some(offset)
+    pub const fn offset(&self, address: u64, len: u32) -> Option<u32> {
+        within(self.address, self.len, address, len)
     }
 
     /// The device address of an offset.
     #[inline]
-    pub fn address(&self, offset: u32) -> u64 {
-        self.address.wrapping_add(u64::from(offset))
+    pub const fn address(&self, offset: u32) -> u64 {
+        self.address.wrapping_add(wide(offset))
     }
 }
 
@@ -82,20 +79,18 @@ pub struct VringLayout {
 
 impl VringLayout {
     /// The ring of `count` descriptors at a device address, laid out for `align`, as a resource table says.
-    pub fn new(window: &Window, address: u64, count: u32, align: u32) -> Result<Self, Error> {
-        let size = Error::RingSize {
-            count,
-            limit: MAX_DESCRIPTORS,
-        };
+    pub const fn new(window: &Window, address: u64, count: u32, align: u32) -> Result<Self, Error> {
         if !count.is_power_of_two() || count > MAX_DESCRIPTORS {
-            return Err(size);
+            return Err(Error::RingSize {
+                count,
+                limit: MAX_DESCRIPTORS,
+            });
         }
-        let mask = u16::try_from(count.wrapping_sub(1)).map_err(|_| size)?;
         // Aligned to at least a descriptor, so that every word of the ring is aligned too.
-        let step = align.max(raw::DESCRIPTOR_SIZE);
+        let step = larger(align, raw::DESCRIPTOR_SIZE);
         if !align.is_power_of_two()
             || align > MAX_ALIGN
-            || address & u64::from(step.wrapping_sub(1)) != 0
+            || address & wide(step.wrapping_sub(1)) != 0
         {
             return Err(Error::RingMisaligned { address, align });
         }
@@ -104,12 +99,12 @@ impl VringLayout {
         let available_end = available
             .wrapping_add(count.wrapping_mul(2))
             .wrapping_add(6);
-        let used_align = align.max(4).wrapping_sub(1);
+        let used_align = larger(align, 4).wrapping_sub(1);
         let used = available_end.wrapping_add(used_align) & !used_align;
         let len = used.wrapping_add(count.wrapping_mul(8)).wrapping_add(6);
-        let at = window
-            .offset(address, len)
-            .ok_or(Error::RingOutside { address, len })?;
+        let Some(at) = window.offset(address, len) else {
+            return Err(Error::RingOutside { address, len });
+        };
         Ok(Self {
             descriptors: Aligned::new(at),
             available_entries: Aligned::new(
@@ -117,7 +112,7 @@ impl VringLayout {
             ),
             used_entries: Aligned::new(at.wrapping_add(used).wrapping_add(raw::RING_ENTRIES)),
             end: at.wrapping_add(len),
-            mask,
+            mask: raw::lower(count.wrapping_sub(1)),
         })
     }
 
@@ -176,9 +171,9 @@ impl VringLayout {
 
     #[inline]
     pub(crate) fn used_entry(&self, index: u16) -> u32 {
-        self.used_entries
-            .at()
-            .wrapping_add(u32::from(index & self.mask).wrapping_mul(8))
+        // Two words each.
+        let further = u32::from(index & self.mask).wrapping_mul(2);
+        Aligned::<2>(self.used_entries.0.wrapping_add(further)).at()
     }
 }
 
@@ -197,6 +192,13 @@ impl<const BITS: u32> Aligned<BITS> {
     pub(crate) const fn at(self) -> u32 {
         self.0.wrapping_shl(BITS)
     }
+
+    /// The offset `count` strides on.
+    #[inline]
+    pub(crate) fn step(self, stride: Self, count: u16) -> u32 {
+        let further = stride.0.wrapping_mul(u32::from(count));
+        Self(self.0.wrapping_add(further)).at()
+    }
 }
 
 /// Both rings of a link and the part of the window where its buffers may be.
@@ -214,19 +216,19 @@ pub struct LinkLayout {
 
 impl LinkLayout {
     /// Ring 0, ring 1, and `buffers_len` bytes for buffers at a device address.
-    pub fn new(
+    pub const fn new(
         window: Window,
         to_driver: VringLayout,
         to_device: VringLayout,
         buffers: u64,
         buffers_len: u32,
     ) -> Result<Self, Error> {
-        let at = window
-            .offset(buffers, buffers_len)
-            .ok_or(Error::RingOutside {
+        let Some(at) = window.offset(buffers, buffers_len) else {
+            return Err(Error::RingOutside {
                 address: buffers,
                 len: buffers_len,
-            })?;
+            });
+        };
         let buffers_end = at.wrapping_add(buffers_len);
         let parts = [
             (to_driver.start(), to_driver.end()),
@@ -234,7 +236,9 @@ impl LinkLayout {
             (at, buffers_end),
         ];
         let [a, b, c] = parts;
-        for (one, other) in [(a, b), (a, c), (b, c)] {
+        let mut pairs: &[_] = &[(a, b), (a, c), (b, c)];
+        while let Some(((one, other), others)) = pairs.split_first() {
+            pairs = others;
             if one.0 < other.1 && other.0 < one.1 {
                 return Err(Error::RingOverlap {
                     first: one.0,
@@ -243,7 +247,9 @@ impl LinkLayout {
             }
         }
         // A ring made for another, larger window must not pass here.
-        for part in parts {
+        let mut rest: &[(u32, u32)] = &parts;
+        while let Some((part, others)) = rest.split_first() {
+            rest = others;
             let len = part.1.wrapping_sub(part.0);
             let address = window.address(part.0);
             if window.offset(address, len).is_none() {
@@ -277,13 +283,14 @@ impl LinkLayout {
         }
     }
 
-    /// Where buffers may be.
-    pub(crate) fn area(&self) -> Area {
-        Area {
+    /// Where buffers may be; none if that is too small for a single one.
+    pub(crate) fn area(&self) -> Option<Area> {
+        let len = self.buffers_end.wrapping_sub(self.buffers);
+        Some(Area {
             address: self.window.address(self.buffers),
             at: self.buffers,
-            len: self.buffers_end.wrapping_sub(self.buffers),
-        }
+            room: len.checked_sub(raw::HEADER_SIZE)?,
+        })
     }
 }
 
@@ -294,21 +301,34 @@ impl LinkLayout {
 pub struct Area {
     address: u64,
     at: u32,
-    len: u32,
+    /// Its length without a header.
+    room: u32,
 }
 
 impl Area {
-    /// The offset of a buffer, if the area holds all of it.
+    /// The offset of a buffer and its room behind a header, if the area holds all of it and it holds a header.
     #[inline]
-    pub(crate) fn place(&self, address: u64, len: u32) -> Option<u32> {
-        let inside = address.wrapping_sub(self.address);
-        let last = self.len.checked_sub(len)?;
-        if inside > u64::from(last) {
-            return None;
-        }
-        // At most `last`, which is 32 bits wide.
-        Some(self.at.wrapping_add(lower(inside)))
+    pub(crate) fn place(&self, address: u64, len: u32) -> Option<(u32, u32)> {
+        // Too small for a header, this wraps to more than any area has.
+        let room = len.wrapping_sub(raw::HEADER_SIZE);
+        let inside = within(self.address, self.room, address, room)?;
+        Some((self.at.wrapping_add(inside), room))
     }
+}
+
+/// How far `len` bytes at `address` are behind `start`, if all of them are among the `size` bytes there, which do not wrap.
+#[inline]
+const fn within(start: u64, size: u32, address: u64, len: u32) -> Option<u32> {
+    // Below the start this wraps to more than any size.
+    let inside = address.wrapping_sub(start);
+    let Some(last) = size.checked_sub(len) else {
+        return None;
+    };
+    if inside > wide(last) {
+        return None;
+    }
+    // At most `last`, which is 32 bits wide.
+    Some(lower(inside))
 }
 
 /// The lower half.
@@ -316,6 +336,18 @@ impl Area {
 #[expect(clippy::as_conversions, reason = "cutting is what it is for")]
 const fn lower(value: u64) -> u32 {
     (value & 0xffff_ffff) as u32
+}
+
+/// `u64::from`, which is not const.
+#[inline]
+#[expect(clippy::as_conversions, reason = "u32 to u64 loses nothing")]
+const fn wide(value: u32) -> u64 {
+    value as u64
+}
+
+/// `Ord::max`, which is not const.
+const fn larger(one: u32, other: u32) -> u32 {
+    if one > other { one } else { other }
 }
 
 /// The largest split ring.

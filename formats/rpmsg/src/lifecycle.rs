@@ -46,13 +46,17 @@ impl StatusWord {
     /// The status of the vdev entry (its type word) at `entry` bytes into the table page at device address `table`.
     ///
     /// `vrings` is the entry's number of rings, which shares a half-word with the status.
-    pub fn new(window: &Window, table: u64, entry: u32, vrings: u8) -> Result<Self, Error> {
+    pub const fn new(window: &Window, table: u64, entry: u32, vrings: u8) -> Result<Self, Error> {
         let outside = Error::RingOutside {
             address: table,
             len: entry,
         };
-        let page = window.offset(table, TABLE_PAGE).ok_or(outside)?;
-        let end = entry.checked_add(STATUS_OFFSET).ok_or(outside)?;
+        let (Some(page), Some(end)) = (
+            window.offset(table, TABLE_PAGE),
+            entry.checked_add(STATUS_OFFSET),
+        ) else {
+            return Err(outside);
+        };
         if entry & 3 != 0 || page & 3 != 0 || end >= raw::DRIVER_LINE {
             return Err(outside);
         }

@@ -91,16 +91,18 @@ impl<M: SharedMemory, const N: usize> Link<M, DriverQueue<N>> {
         if layout.buffers & 3 != 0 {
             return Err(does_not_fit);
         }
+        let buffers = layout.area().ok_or(does_not_fit)?;
         let mut receive =
             DriverQueue::start(&memory, Ring::ToDriver, &layout, buffer_size, quirks)?;
         let mut transmit =
             DriverQueue::start(&memory, Ring::ToDevice, &layout, buffer_size, quirks)?;
         receive.offer_all(&memory)?;
-        receive.publish(&memory);
+        // The kick for them is the one after `ready`.
+        let _ = receive.publish(&memory);
         // Returned transmit buffers are collected when needed; nobody has to wake us for them.
         transmit.wake(&memory, false)?;
         Ok(Self {
-            area: layout.area(),
+            area: buffers,
             memory,
             generation,
             receive,
@@ -123,12 +125,17 @@ impl<M: SharedMemory, const N: usize> Link<M, DeviceQueue<N>> {
             used_ring_prefilled: false,
             ..quirks
         };
+        let buffers = layout.area().ok_or(Error::BuffersDoNotFit {
+            count: 1,
+            size: raw::HEADER_SIZE,
+            area: layout.buffers_end.wrapping_sub(layout.buffers),
+        })?;
         let receive = DeviceQueue::start(&memory, Ring::ToDevice, &layout, quirks)?;
         let mut transmit = DeviceQueue::start(&memory, Ring::ToDriver, &layout, outbound)?;
         // New buffers to send in are collected when needed; nobody has to wake us for them.
         transmit.wake(&memory, false)?;
         Ok(Self {
-            area: layout.area(),
+            area: buffers,
             memory,
             generation,
             receive,
@@ -151,7 +158,7 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// A buffer to send in.
     #[inline]
     pub fn reserve(&mut self) -> Result<TxBuffer, Error> {
-        let Some(slot) = self.transmit.take(&self.memory, &self.area)? else {
+        let Some(slot) = self.transmit.take(&self.memory, &self.area) else {
             return Err(self.no_buffer());
         };
         self.transmit.hold(slot.id);
@@ -191,8 +198,8 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     ) -> Result<(), Error> {
         self.current(buffer.generation)?;
         let slot = buffer.slot;
-        if u32::from(len) > room(&slot) {
-            return self.too_long(slot.id, slot.size, u32::from(len));
+        if u32::from(len) > slot.room {
+            return self.too_long(slot.id, slot.room, usize::from(len));
         }
         let (header, filled) = heading(source, destination, len);
         self.memory.store_words(slot.at, header);
@@ -209,15 +216,14 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// Sends a copy of `bytes`, at the next flush.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn send(&mut self, source: u32, destination: u32, bytes: &[u8]) -> Result<(), Error> {
-        let Some(slot) = self.transmit.take(&self.memory, &self.area)? else {
+        let Some(slot) = self.transmit.take(&self.memory, &self.area) else {
             return Err(self.no_buffer());
         };
         let Ok(len) = u16::try_from(bytes.len()) else {
-            let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            return self.too_long(slot.id, slot.size, end);
+            return self.too_long(slot.id, slot.room, bytes.len());
         };
-        if u32::from(len) > room(&slot) {
-            return self.too_long(slot.id, slot.size, u32::from(len));
+        if u32::from(len) > slot.room {
+            return self.too_long(slot.id, slot.room, bytes.len());
         }
         // Inside the buffer, by the lines above.
         let (header, filled) = heading(source, destination, len);
@@ -255,17 +261,19 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
         into: &mut [u8],
         mut take: impl FnMut(Header, &[u8]),
     ) -> Result<usize, Error> {
-        for count in 0..limit {
-            let found = self.next(|link, slot, header| {
-                let copied = link.copy_out(&slot, &header, into);
-                link.pass_back(&slot);
+        let mut count: usize = 0;
+        while count < limit {
+            let found = self.next(|memory, ring, slot, header| {
+                let copied = copy_out(memory, slot.at, header.len, into);
+                ring.pass(memory, slot.id, size(&slot));
                 take(header, into.get(..copied).unwrap_or_default());
-            });
-            if found?.is_none() {
-                return Ok(count);
+            })?;
+            if found.is_none() {
+                break;
             }
+            count = count.saturating_add(1);
         }
-        Ok(limit)
+        Ok(count)
     }
 
     /// The next message, if there is one.
@@ -273,12 +281,13 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// A message whose lengths are lies goes back at once and is an error; the one after it can be received.
     #[inline]
     pub fn receive(&mut self) -> Result<Option<RxBuffer>, Error> {
-        self.next(|link, slot, header| {
-            link.receive.hold(slot.id);
+        let generation = self.generation;
+        self.next(|_, ring, slot, header| {
+            ring.hold(slot.id);
             RxBuffer {
                 slot,
                 header,
-                generation: link.generation,
+                generation,
             }
         })
     }
@@ -307,19 +316,14 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     pub fn release(&mut self, buffer: RxBuffer) -> Result<(), Error> {
         self.current(buffer.generation)?;
         let slot = buffer.slot;
-        self.receive.give(&self.memory, slot.id, slot.size)
+        self.receive.give(&self.memory, slot.id, size(&slot))
     }
 
     /// Publishes what was sent and what was released, each ring once; who has to be kicked for it (rpmsg-lifecycle.md, L13).
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn flush(&mut self) -> Kick {
         let returned = self.receive.publish(&self.memory);
-        let sent = self.transmit.publish(&self.memory);
-        // Of the two rings the other one is for sending.
-        match self.receive.ring() {
-            Ring::ToDriver => Kick::new(returned, sent),
-            Ring::ToDevice => Kick::new(sent, returned),
-        }
+        returned.and(self.transmit.publish(&self.memory))
     }
 
     /// Asks for a kick at the next message, or for none; `true` if a message is there already and must be polled for before
@@ -339,54 +343,69 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn next<F>(
         &mut self,
-        found: impl FnOnce(&mut Self, Slot, Header) -> F,
+        found: impl FnOnce(&M, &mut R, Slot, Header) -> F,
     ) -> Result<Option<F>, Error> {
-        let Some(slot) = self.receive.take(&self.memory, &self.area)? else {
-            return Ok(None);
+        let Self {
+            memory,
+            area,
+            receive,
+            ..
+        } = self;
+        let Some(slot) = receive.take(memory, area) else {
+            return receive.refusal().map_or(Ok(None), Err);
         };
         // Peers say 16 + payload or the whole buffer; both are bounds, neither is the message's length.
         let room = slot.filled.wrapping_sub(raw::HEADER_SIZE);
-        if room > slot.size.wrapping_sub(raw::HEADER_SIZE) {
-            return Err(self.misfilled(&slot));
+        if room > slot.room {
+            return Err(self.misfilled(slot.id, size(&slot), slot.filled));
         }
-        self.memory.invalidate(slot.at, slot.filled);
-        let header = Header::from_words(self.memory.load_words(slot.at));
+        memory.invalidate(slot.at, slot.filled);
+        let header = Header::from_words(memory.load_words(slot.at));
         if u32::from(header.len) > room {
-            return Err(self.overlong(&slot, header.len));
+            return Err(self.overlong(slot.id, size(&slot), header.len, room));
         }
-        Ok(Some(found(self, slot, header)))
+        Ok(Some(found(memory, receive, slot, header)))
     }
 
-    /// Copies the payload of the message that `next` gave, as far as there is room.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) fn copy_out(&self, slot: &Slot, header: &Header, into: &mut [u8]) -> usize {
-        let len = usize::from(header.len).min(into.len());
-        if let Some(into) = into.get_mut(..len) {
-            // Inside the message, whose length `next` has bounded.
-            self.memory.copy_out(payload(slot), into);
-        }
-        len
-    }
-
-    /// Returns the buffer that `next` gave.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) fn pass_back(&mut self, slot: &Slot) {
-        self.receive.pass(&self.memory, slot.id, slot.size);
-    }
-
+    /// Why there is no buffer to send in.
     #[cold]
-    fn no_buffer(&self) -> Error {
-        Error::NoBuffer {
-            ring: self.transmit.ring(),
-        }
+    fn no_buffer(&mut self) -> Error {
+        let ring = self.transmit.ring();
+        self.transmit.refusal().unwrap_or(Error::NoBuffer { ring })
     }
 
+    /// Puts a buffer back that is too short for what was to be sent.
     #[cold]
-    fn too_long(&mut self, id: u16, size: u32, end: u32) -> Result<(), Error> {
+    fn too_long(&mut self, id: u16, room: u32, len: usize) -> Result<(), Error> {
         self.transmit.hold(id);
         self.transmit.keep(id)?;
-        let room = size.wrapping_sub(raw::HEADER_SIZE).min(MAX_PAYLOAD);
+        let end = u32::try_from(len).unwrap_or(u32::MAX);
+        let room = room.min(MAX_PAYLOAD);
         Err(Error::PayloadTooLong { end, room })
+    }
+
+    /// Returns a message that says it is longer than what was delivered.
+    #[cold]
+    fn overlong(&mut self, id: u16, size: u32, len: u16, room: u32) -> Error {
+        self.receive.pass(&self.memory, id, size);
+        let ring = self.receive.ring();
+        Error::MessageLength { ring, len, room }
+    }
+
+    /// Returns a buffer in which there is no message; which rule the length of what was delivered breaks.
+    #[cold]
+    fn misfilled(&mut self, id: u16, size: u32, len: u32) -> Error {
+        self.receive.pass(&self.memory, id, size);
+        let ring = self.receive.ring();
+        if len > size {
+            return Error::UsedLength {
+                ring,
+                id,
+                len,
+                size,
+            };
+        }
+        Error::MessageWithoutHeader { ring, len }
     }
 
     #[inline]
@@ -399,43 +418,13 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
             link: self.generation,
         })
     }
-
-    #[cold]
-    fn overlong(&mut self, slot: &Slot, len: u16) -> Error {
-        self.pass_back(slot);
-        let ring = self.receive.ring();
-        let room = slot.filled.wrapping_sub(raw::HEADER_SIZE);
-        Error::MessageLength { ring, len, room }
-    }
-
-    /// Which rule the length of what was delivered breaks.
-    #[cold]
-    fn misfilled(&mut self, slot: &Slot) -> Error {
-        self.pass_back(slot);
-        let ring = self.receive.ring();
-        let Slot {
-            id,
-            size,
-            filled: len,
-            ..
-        } = *slot;
-        if len > size {
-            return Error::UsedLength {
-                ring,
-                id,
-                len,
-                size,
-            };
-        }
-        Error::MessageWithoutHeader { ring, len }
-    }
 }
 
 impl TxBuffer {
     /// Bytes of payload it can carry.
     pub const fn capacity(&self) -> u32 {
         // A length is 16 bits wide.
-        let room = room(&self.slot);
+        let room = self.slot.room;
         if room > MAX_PAYLOAD {
             MAX_PAYLOAD
         } else {
@@ -449,6 +438,17 @@ impl RxBuffer {
     pub const fn header(&self) -> Header {
         self.header
     }
+}
+
+/// Copies the payload of the message that [`Link::next`] gave, as far as there is room.
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+pub(crate) fn copy_out<M: SharedMemory>(memory: &M, at: u32, len: u16, into: &mut [u8]) -> usize {
+    let len = usize::from(len).min(into.len());
+    if let Some(into) = into.get_mut(..len) {
+        // Inside the message, whose length `next` has bounded.
+        memory.copy_out(at.wrapping_add(raw::HEADER_SIZE), into);
+    }
+    len
 }
 
 #[inline]
@@ -469,10 +469,10 @@ fn heading(source: u32, destination: u32, len: u16) -> ([u32; 4], u32) {
     (header.to_words(), filled)
 }
 
-/// Bytes behind the header. Every slot has room for that.
+/// Bytes of the whole buffer, which ends inside the window.
 #[inline]
-const fn room(slot: &Slot) -> u32 {
-    slot.size.wrapping_sub(raw::HEADER_SIZE)
+pub(crate) const fn size(slot: &Slot) -> u32 {
+    slot.room.wrapping_add(raw::HEADER_SIZE)
 }
 
 const MAX_PAYLOAD: u32 = 0xffff;

@@ -12,22 +12,17 @@ pub struct ServiceName {
 
 impl ServiceName {
     /// Checks a name.
-    pub fn new(name: &str) -> Result<Self, Error> {
+    pub const fn new(name: &str) -> Result<Self, Error> {
         let mut bytes = [0; raw::NAME_SIZE];
-        for (place, byte) in bytes.iter_mut().zip(name.bytes()) {
-            *place = byte;
-        }
+        copy(&mut bytes, name.as_bytes());
         if name.len() >= raw::NAME_SIZE {
             return Err(Error::NameCharacter { at: raw::NAME_SIZE });
         }
-        Self::parse(bytes).and_then(|parsed| {
+        match Self::parse(bytes) {
             // A zero inside the name would have cut it short.
-            if parsed.len == name.len() {
-                Ok(parsed)
-            } else {
-                Err(Error::NameCharacter { at: parsed.len })
-            }
-        })
+            Ok(parsed) if parsed.len != name.len() => Err(Error::NameCharacter { at: parsed.len }),
+            parsed => parsed,
+        }
     }
 
     /// The name as text.
@@ -45,14 +40,18 @@ impl ServiceName {
         rest.strip_prefix('-')
     }
 
-    fn parse(bytes: [u8; raw::NAME_SIZE]) -> Result<Self, Error> {
-        for (at, byte) in bytes.iter().enumerate() {
+    const fn parse(bytes: [u8; raw::NAME_SIZE]) -> Result<Self, Error> {
+        let mut rest: &[u8] = &bytes;
+        let mut at: usize = 0;
+        while let Some((byte, behind)) = rest.split_first() {
             if *byte == 0 && at > 0 {
                 return Ok(Self { bytes, len: at });
             }
             if !byte.is_ascii_graphic() {
                 return Err(Error::NameCharacter { at });
             }
+            rest = behind;
+            at = at.wrapping_add(1);
         }
         Err(Error::NameCharacter { at: raw::NAME_SIZE })
     }
@@ -101,23 +100,21 @@ pub struct Announcement {
 
 impl Announcement {
     /// The message's bytes.
-    pub fn to_bytes(&self) -> [u8; raw::ANNOUNCEMENT_SIZE] {
+    pub const fn to_bytes(&self) -> [u8; raw::ANNOUNCEMENT_SIZE] {
         let flags = match self.change {
             Change::Created => raw::ANNOUNCEMENT_CREATE,
             Change::Destroyed => raw::ANNOUNCEMENT_DESTROY,
         };
         let mut bytes = [0; raw::ANNOUNCEMENT_SIZE];
-        let parts = self
-            .name
-            .bytes
-            .into_iter()
-            .take(self.name.len)
-            .chain(core::iter::repeat(0))
-            .take(raw::NAME_SIZE)
-            .chain(self.address.to_le_bytes())
-            .chain(flags.to_le_bytes());
-        for (place, byte) in bytes.iter_mut().zip(parts) {
-            *place = byte;
+        // What the peer had behind the zero of a name is not passed on.
+        if let Some((name, _)) = self.name.bytes.split_at_checked(self.name.len) {
+            copy(&mut bytes, name);
+        }
+        if let Some((_, numbers)) = bytes.split_first_chunk_mut::<{ raw::NAME_SIZE }>() {
+            copy(numbers, &self.address.to_le_bytes());
+            if let Some((_, last)) = numbers.split_first_chunk_mut::<4>() {
+                copy(last, &flags.to_le_bytes());
+            }
         }
         bytes
     }
@@ -209,5 +206,16 @@ impl<const N: usize> Services<N> {
 impl<const N: usize> Default for Services<N> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Copies as many bytes as both have.
+const fn copy(mut into: &mut [u8], mut from: &[u8]) {
+    while let (Some((place, room)), Some((byte, rest))) =
+        (into.split_first_mut(), from.split_first())
+    {
+        *place = *byte;
+        into = room;
+        from = rest;
     }
 }

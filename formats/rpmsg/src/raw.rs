@@ -65,12 +65,6 @@ impl Descriptor {
     }
 }
 
-/// Whether a message can lie there: word-aligned, with room for a header.
-#[inline]
-pub(crate) const fn is_message(at: u32, len: u32) -> bool {
-    at.is_multiple_of(4) && len >= HEADER_SIZE
-}
-
 /// What stands in front of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -107,7 +101,7 @@ impl Header {
 
 /// The lower half of a word.
 #[inline]
-fn lower(word: u32) -> u16 {
+pub(crate) const fn lower(word: u32) -> u16 {
     let [a, b, _, _] = word.to_le_bytes();
     u16::from_le_bytes([a, b])
 }

@@ -34,10 +34,7 @@ pub(crate) struct Args {
 /// Moves the messages; callgrind does the counting.
 pub(crate) fn count(args: &Args) -> Result<()> {
     let mut work = Work::new(args)?;
-    for _ in 0..args.messages / args.batch.max(1) {
-        work.round()?;
-    }
-    Ok(())
+    work.rounds(args.messages / args.batch.max(1))
 }
 
 /// Prints the median over the batches, in nanoseconds per message, and the same for copying such payloads by memcpy.
@@ -49,7 +46,7 @@ pub(crate) fn time(args: &Args) -> Result<()> {
     let mut copy = Copy::new(args.size);
     for _ in 0..rounds {
         let begin = Instant::now();
-        work.round()?;
+        work.rounds(1)?;
         times.push(begin.elapsed().as_nanos() as f64 / f64::from(per_round));
         let begin = Instant::now();
         copy.round(per_round);
@@ -114,7 +111,7 @@ impl Work {
         })
     }
 
-    fn round(&mut self) -> Result<()> {
+    fn rounds(&mut self, count: u32) -> Result<()> {
         let Self {
             ends,
             batch,
@@ -125,16 +122,21 @@ impl Work {
         } = self;
         match ends {
             Ends::Up(sender, receiver) => {
-                batch_sent(sender, *batch, sent, payload)?;
-                batch_received(receiver, *batch, received, into)
+                for _ in 0..count {
+                    batch_sent(sender, *batch, sent, payload)?;
+                    batch_received(receiver, *batch, received, into)?;
+                }
             }
             Ends::Down(sender, receiver) => {
-                batch_sent(sender, *batch, sent, payload)?;
-                batch_received(receiver, *batch, received, into)
+                for _ in 0..count {
+                    batch_sent(sender, *batch, sent, payload)?;
+                    batch_received(receiver, *batch, received, into)?;
+                }
             }
-            Ends::SingleUp(pair) => pair.round(sent, payload, into),
-            Ends::SingleDown(pair) => pair.round(sent, payload, into),
+            Ends::SingleUp(pair) => pair.rounds(count, sent, payload, into)?,
+            Ends::SingleDown(pair) => pair.rounds(count, sent, payload, into)?,
         }
+        Ok(())
     }
 }
 
@@ -154,17 +156,31 @@ impl<T: Queue, R: Queue> Single<T, R> {
         })
     }
 
-    fn round(&mut self, sent: &mut u64, payload: &mut [u8], into: &mut [u8]) -> Result<()> {
-        stamp(payload, *sent);
+    fn rounds(
+        &mut self,
+        count: u32,
+        sent: &mut u64,
+        payload: &mut [u8],
+        into: &mut [u8],
+    ) -> Result<()> {
+        let end = *sent + u64::from(count);
+        for number in *sent..end {
+            self.round(number, payload, into)?;
+        }
+        *sent = end;
+        Ok(())
+    }
+
+    fn round(&mut self, number: u64, payload: &mut [u8], into: &mut [u8]) -> Result<()> {
+        stamp(payload, number);
         self.sender.send(&self.from, self.to, payload)?;
         let _ = black_box(self.sender.flush());
         let found = self.receiver.poll(into)?;
         let Some(Event::Message { copied, .. }) = found else {
-            anyhow::bail!("message {sent} did not arrive");
+            anyhow::bail!("message {number} did not arrive");
         };
-        ensure!(stamped(&into[..copied], *sent), "message {sent} differs");
+        ensure!(stamped(&into[..copied], number), "message {number} differs");
         let _ = black_box(self.receiver.flush());
-        *sent += 1;
         Ok(())
     }
 }
@@ -175,11 +191,11 @@ pub(crate) fn batch_sent<M: SharedMemory, Q: Queue>(
     sent: &mut u64,
     payload: &mut [u8],
 ) -> Result<()> {
-    for _ in 0..batch {
-        stamp(payload, *sent);
+    for number in *sent..*sent + u64::from(batch) {
+        stamp(payload, number);
         link.send(SOURCE, DESTINATION, payload)?;
-        *sent += 1;
     }
+    *sent += u64::from(batch);
     let _ = black_box(link.flush());
     Ok(())
 }

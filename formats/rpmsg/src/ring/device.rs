@@ -2,9 +2,9 @@
 
 use core::sync::atomic::Ordering;
 
-use super::Quirks;
 use super::engine::{Engine, Slot};
 use super::side::{Side, Start};
+use super::{Kick, Quirks};
 use crate::error::Error;
 use crate::layout::{Area, LinkLayout, Ring};
 use crate::memory::SharedMemory;
@@ -88,20 +88,17 @@ impl<const N: usize> DeviceQueue<N> {
 
     /// The next buffer number the driver offers, if any.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn next<M: SharedMemory>(&mut self, memory: &M) -> Result<Option<u16>, Error> {
-        if let Some(top) = self.set_aside.checked_sub(1) {
-            self.set_aside = top;
-            let id = self.aside.get(usize::from(top)).copied();
-            if let Some(holder) = id.and_then(|id| self.holders.get_mut(usize::from(id))) {
-                *holder = Holder::Driver;
-            }
-            return Ok(id);
-        }
+    fn next<M: SharedMemory>(&mut self, memory: &M) -> Option<u16> {
         if !self.side.has_more() {
-            match self.side.look(memory) {
-                Ok(true) => {}
-                Ok(false) => return Ok(None),
-                Err(error) => return Err(self.broken(error)),
+            // Rare, so it is asked only here, where `keep` leads.
+            if let Some(top) = self.set_aside.checked_sub(1) {
+                return self.taken_back(top);
+            }
+            if !self.side.look(memory) {
+                if self.side.is_broken() {
+                    self.forget();
+                }
+                return None;
             }
         }
         let entry = self.side.layout.available_entry(self.side.taken);
@@ -109,43 +106,38 @@ impl<const N: usize> DeviceQueue<N> {
         let id = memory.load_u16(entry, Ordering::Relaxed);
         // One question for two rules: the ring has this buffer, and we do not have it.
         if self.holders.get(usize::from(id)) != Some(&Holder::Driver) {
-            return Err(self.misoffered(id));
+            self.misoffered(id);
+            return None;
         }
         self.side.taken = self.side.taken.wrapping_add(1);
-        Ok(Some(id))
+        Some(id)
     }
 
-    /// Where buffer `id` lies, as its descriptor says now.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn judge<M: SharedMemory>(&self, memory: &M, area: &Area, id: u16) -> Result<Slot, Error> {
-        let at = self.side.layout.descriptor(id);
-        memory.invalidate(at, raw::DESCRIPTOR_SIZE);
-        let descriptor = raw::Descriptor::from_words(memory.load_words(at));
-        let Some(at) = area.place(descriptor.address, descriptor.len) else {
-            return Err(self.misdescribed(id, descriptor));
-        };
-        let (mask, wanted) = self.flags;
-        // Offsets keep the alignment of addresses.
-        if descriptor.flags & mask != wanted || !raw::is_message(at, descriptor.len) {
-            return Err(self.misdescribed(id, descriptor));
-        }
-        Ok(Slot {
-            id,
-            at,
-            size: descriptor.len,
-            filled: descriptor.len,
-        })
-    }
-
-    /// Which rule a descriptor breaks.
+    /// The buffer put aside last.
     #[cold]
-    fn misdescribed(&self, id: u16, descriptor: raw::Descriptor) -> Error {
+    fn taken_back(&mut self, top: u16) -> Option<u16> {
+        self.set_aside = top;
+        let id = self.aside.get(usize::from(top)).copied()?;
+        *self.holders.get_mut(usize::from(id))? = Holder::Driver;
+        Some(id)
+    }
+
+    /// Returns a buffer whose descriptor breaks a rule.
+    #[cold]
+    fn misdescribed<M: SharedMemory>(
+        &mut self,
+        memory: &M,
+        id: u16,
+        address: u64,
+        len: u32,
+        flags: u16,
+    ) {
+        self.pass(memory, id, 0);
+        self.side.refuse(self.broken_rule(id, address, len, flags));
+    }
+
+    fn broken_rule(&self, id: u16, address: u64, len: u32, flags: u16) -> Error {
         let ring = self.side.ring;
-        let raw::Descriptor {
-            address,
-            len,
-            flags,
-        } = descriptor;
         if flags & (raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT) != 0 {
             return Error::DescriptorChained { ring, id, flags };
         }
@@ -168,21 +160,22 @@ impl<const N: usize> DeviceQueue<N> {
 
     /// Which rule an offered id breaks.
     #[cold]
-    fn misoffered(&mut self, id: u16) -> Error {
+    fn misoffered(&mut self, id: u16) {
         let (ring, count) = (self.side.ring, self.side.layout.count());
         let error = if id < count {
             Error::AvailableRepeated { ring, id }
         } else {
             Error::AvailableId { ring, id, count }
         };
-        self.broken(error)
+        self.side.breaks(error);
+        self.forget();
     }
 
+    /// The ring is broken: there is nothing to take and nobody holds anything.
     #[cold]
-    fn broken(&mut self, error: Error) -> Error {
+    fn forget(&mut self) {
         self.holders = [Holder::Nobody; N];
         self.set_aside = 0;
-        self.side.broken(error)
     }
 }
 
@@ -193,17 +186,37 @@ impl<const N: usize> Engine for DeviceQueue<N> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Result<Option<Slot>, Error> {
-        let Some(id) = self.next(memory)? else {
-            return Ok(None);
+    fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Option<Slot> {
+        let id = self.next(memory)?;
+        // Where it lies, as its descriptor says now.
+        let at = self.side.layout.descriptor(id);
+        memory.invalidate(at, raw::DESCRIPTOR_SIZE);
+        let raw::Descriptor {
+            address,
+            len,
+            flags,
+        } = raw::Descriptor::from_words(memory.load_words(at));
+        let (mask, wanted) = self.flags;
+        let Some((at, room)) = area.place(address, len) else {
+            self.misdescribed(memory, id, address, len, flags);
+            return None;
         };
-        match self.judge(memory, area, id) {
-            Ok(slot) => Ok(Some(slot)),
-            Err(error) => {
-                self.pass(memory, id, 0);
-                Err(error)
-            }
+        // Offsets keep the alignment of addresses.
+        if flags & mask != wanted || at & 3 != 0 {
+            self.misdescribed(memory, id, address, len, flags);
+            return None;
         }
+        Some(Slot {
+            id,
+            at,
+            room,
+            filled: len,
+        })
+    }
+
+    #[inline]
+    fn refusal(&mut self) -> Option<Error> {
+        self.side.refusal()
     }
 
     #[inline]
@@ -221,6 +234,8 @@ impl<const N: usize> Engine for DeviceQueue<N> {
             (Some(Holder::Us), Some(place)) => {
                 *place = id;
                 self.set_aside = self.set_aside.wrapping_add(1);
+                // The next `take` finds nothing known of the peer's, and looks here first.
+                self.side.peer = self.side.taken;
                 Ok(())
             }
             _ => Err(self.side.not_held(id)),
@@ -248,14 +263,18 @@ impl<const N: usize> Engine for DeviceQueue<N> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool {
-        self.side.publish(memory)
+    fn publish<M: SharedMemory>(&mut self, memory: &M) -> Kick {
+        match self.side.staged() {
+            0 => Kick::NONE,
+            staged => self.side.publish(memory, staged),
+        }
     }
 
     fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {
-        match self.side.wake(memory, wanted) {
-            Ok(offered) => Ok(offered || self.set_aside != 0),
-            Err(error) => Err(self.broken(error)),
+        let offered = self.side.wake(memory, wanted);
+        if self.side.is_broken() {
+            self.forget();
         }
+        Ok(offered? || self.set_aside != 0)
     }
 }

@@ -2,9 +2,9 @@
 
 use core::sync::atomic::Ordering;
 
-use super::Quirks;
 use super::engine::{Engine, Slot};
 use super::side::{Side, Start};
+use super::{Kick, Quirks};
 use crate::error::Error;
 use crate::layout::{Aligned, Area, LinkLayout, Ring};
 use crate::memory::SharedMemory;
@@ -18,9 +18,12 @@ pub struct DriverQueue<const N: usize> {
     side: Side,
     buffers: Aligned<2>,
     stride: Aligned<2>,
-    size: u32,
-    /// Who has each buffer: [`STOCK`], [`HELD`], or [`GIVEN`] with the lower 15 bits of the index it was given at.
+    /// Bytes of a buffer behind its header.
+    room: u32,
+    /// Who has each buffer: [`STOCK`], [`HELD`], or the peer, since the epoch that stands here.
     owners: [u16; N],
+    /// What is given now is published at the end of this epoch. Buffers of earlier ones, and those alone, are the peer's to return.
+    epoch: u16,
     /// What stands in the available ring, so that an entry is only stored where it changes.
     entries: [u16; N],
     /// Buffers that nobody has; the one put aside last is used first, as it is still in the cache.
@@ -88,8 +91,9 @@ impl<const N: usize> DriverQueue<N> {
             side: Side::new(ring, link, quirks, &start),
             buffers: Aligned::new(buffers),
             stride: Aligned::new(size),
-            size,
+            room: size.wrapping_sub(raw::HEADER_SIZE),
             owners: [STOCK; N],
+            epoch: 0,
             entries: [0; N],
             stock,
             stocked: count,
@@ -100,7 +104,7 @@ impl<const N: usize> DriverQueue<N> {
     /// Offers the whole stock, for a ring the peer fills.
     pub(crate) fn offer_all<M: SharedMemory>(&mut self, memory: &M) -> Result<(), Error> {
         while let Some(slot) = self.pop() {
-            self.give(memory, slot.id, self.size)?;
+            self.give(memory, slot.id, 0)?;
         }
         Ok(())
     }
@@ -111,25 +115,22 @@ impl<const N: usize> DriverQueue<N> {
         let id = *self.stock.get(usize::from(top))?;
         *self.owners.get_mut(usize::from(id))? = HELD;
         self.stocked = top;
-        Some(self.slot(id, self.size))
+        Some(self.slot(id, 0))
     }
 
     #[inline]
     fn slot(&self, id: u16, filled: u32) -> Slot {
         Slot {
             id,
-            at: self
-                .buffers
-                .at()
-                .wrapping_add(u32::from(id).wrapping_mul(self.stride.at())),
-            size: self.size,
+            at: self.buffers.step(self.stride, id),
+            room: self.room,
             filled,
         }
     }
 
     /// Which rule a returned id breaks.
     #[cold]
-    fn misreturned(&mut self, returned: u32) -> Error {
+    fn misreturned(&mut self, returned: u32) {
         let (ring, count) = (self.side.ring, self.side.layout.count());
         let error = match u16::try_from(returned) {
             Ok(id) if id < count => Error::UsedNotOffered { ring, id },
@@ -139,15 +140,26 @@ impl<const N: usize> DriverQueue<N> {
                 count,
             },
         };
-        self.broken(error)
+        self.side.breaks(error);
+        self.forget();
     }
 
-    /// From now on there is nothing to take and nobody holds anything.
+    /// Epochs begin anew: all that is given is published by now, and keeps its order before the next one.
     #[cold]
-    fn broken(&mut self, error: Error) -> Error {
+    fn first_epoch(&mut self) -> u16 {
+        for owner in &mut self.owners {
+            if *owner < LAST_EPOCH {
+                *owner = 0;
+            }
+        }
+        1
+    }
+
+    /// The ring is broken: there is nothing to take and nobody holds anything.
+    #[cold]
+    fn forget(&mut self) {
         self.owners = [STOCK; N];
         self.stocked = 0;
-        self.side.broken(error)
     }
 }
 
@@ -158,19 +170,20 @@ impl<const N: usize> Engine for DriverQueue<N> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn take<M: SharedMemory>(&mut self, memory: &M, _area: &Area) -> Result<Option<Slot>, Error> {
+    fn take<M: SharedMemory>(&mut self, memory: &M, _area: &Area) -> Option<Slot> {
         // Returned buffers first: they are in the cache, and few of them go round. But whether there are any is asked only
         // once in a while, as long as there is stock: asking costs the peer its cache line.
         if !self.side.has_more() {
             let next = self.side.next;
-            if self.stocked == 0 || next.wrapping_sub(self.looked) >= PATIENCE {
-                self.looked = next;
-                if let Err(error) = self.side.look(memory) {
-                    return Err(self.broken(error));
-                }
+            if self.stocked != 0 && next.wrapping_sub(self.looked) < PATIENCE {
+                return self.pop();
             }
-            if !self.side.has_more() {
-                return Ok(self.pop());
+            self.looked = next;
+            if !self.side.look(memory) {
+                if self.side.is_broken() {
+                    self.forget();
+                }
+                return self.pop();
             }
         }
         let entry = self.side.layout.used_entry(self.side.taken);
@@ -178,15 +191,21 @@ impl<const N: usize> Engine for DriverQueue<N> {
         let [returned, filled] = memory.load_words(entry);
         let place = usize::try_from(returned).unwrap_or(usize::MAX);
         // One question for three rules: the ring has this buffer, it was given, and what it was given with is published.
-        let given = self.owners.get(place).is_some_and(|owner| {
-            let since = owner.wrapping_sub(self.side.published) & !GIVEN;
-            *owner & GIVEN != 0 && since >= self.side.staged()
-        });
-        let (true, Ok(id)) = (given, u16::try_from(returned)) else {
-            return Err(self.misreturned(returned));
+        let given = self.owners.get(place);
+        let (true, Ok(id)) = (
+            given.is_some_and(|owner| *owner < self.epoch),
+            u16::try_from(returned),
+        ) else {
+            self.misreturned(returned);
+            return None;
         };
         self.side.taken = self.side.taken.wrapping_add(1);
-        Ok(Some(self.slot(id, filled)))
+        Some(self.slot(id, filled))
+    }
+
+    #[inline]
+    fn refusal(&mut self) -> Option<Error> {
+        self.side.refusal()
     }
 
     #[inline]
@@ -226,7 +245,7 @@ impl<const N: usize> Engine for DriverQueue<N> {
     fn pass<M: SharedMemory>(&mut self, memory: &M, id: u16, _len: u32) {
         let index = self.side.next;
         if let Some(owner) = self.owners.get_mut(usize::from(id)) {
-            *owner = GIVEN | index;
+            *owner = self.epoch;
         }
         self.side.next = self.side.next.wrapping_add(1);
         let place = usize::from(index & self.side.layout.mask());
@@ -239,23 +258,32 @@ impl<const N: usize> Engine for DriverQueue<N> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool {
-        self.side.publish(memory)
+    fn publish<M: SharedMemory>(&mut self, memory: &M) -> Kick {
+        let staged = self.side.staged();
+        if staged == 0 {
+            return Kick::NONE;
+        }
+        self.epoch = match self.epoch.wrapping_add(1) {
+            LAST_EPOCH => self.first_epoch(),
+            next => next,
+        };
+        self.side.publish(memory, staged)
     }
 
     fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {
-        match self.side.wake(memory, wanted) {
-            Ok(returned) => Ok(returned || self.stocked != 0),
-            Err(error) => Err(self.broken(error)),
+        let returned = self.side.wake(memory, wanted);
+        if self.side.is_broken() {
+            self.forget();
         }
+        Ok(returned? || self.stocked != 0)
     }
 }
 
 /// In our stock.
-const STOCK: u16 = 0;
+const STOCK: u16 = 0xffff;
 /// In the hands of our caller.
-const HELD: u16 = 1;
-/// Given to the peer. Of at most 2^15 buffers the lower 15 bits of the index tell which are published and which are staged.
-const GIVEN: u16 = 0x8000;
+const HELD: u16 = 0xfffe;
+/// No owner is this or more but those two.
+const LAST_EPOCH: u16 = 0xfffd;
 /// How many buffers are given before the used ring is looked at while there is stock.
 const PATIENCE: u16 = 32;

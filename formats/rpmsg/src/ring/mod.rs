@@ -24,44 +24,34 @@ impl<const N: usize> Queue for DeviceQueue<N> {}
 /// Nothing was sent yet: whoever holds this rings the doorbell with the ring's notify id.
 #[must_use = "the peer may sleep until its doorbell rings"]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kick {
-    to_driver: bool,
-    to_device: bool,
-}
+pub struct Kick(u8);
 
 impl Kick {
     /// Nobody has to be told anything.
-    pub const NONE: Self = Self {
-        to_driver: false,
-        to_device: false,
-    };
+    pub const NONE: Self = Self(0);
 
     /// Whether any doorbell has to be rung.
     pub const fn is_needed(self) -> bool {
-        self.to_driver || self.to_device
+        self.0 != 0
     }
 
     /// Whether this ring's doorbell has to be rung.
     pub const fn wants(self, ring: Ring) -> bool {
-        match ring {
-            Ring::ToDriver => self.to_driver,
-            Ring::ToDevice => self.to_device,
-        }
+        self.0 & Self::of(ring).0 != 0
     }
 
     /// Both kicks in one.
+    #[inline]
     pub const fn and(self, other: Self) -> Self {
-        Self {
-            to_driver: self.to_driver || other.to_driver,
-            to_device: self.to_device || other.to_device,
-        }
+        Self(self.0 | other.0)
     }
 
+    /// This ring's alone.
     #[inline]
-    pub(crate) const fn new(to_driver: bool, to_device: bool) -> Self {
-        Self {
-            to_driver,
-            to_device,
+    pub(crate) const fn of(ring: Ring) -> Self {
+        match ring {
+            Ring::ToDriver => Self(1),
+            Ring::ToDevice => Self(2),
         }
     }
 }
@@ -76,6 +66,7 @@ pub struct Quirks {
 }
 
 pub(crate) mod engine {
+    use super::Kick;
     use crate::error::Error;
     use crate::layout::{Area, Ring};
     use crate::memory::SharedMemory;
@@ -85,7 +76,8 @@ pub(crate) mod engine {
     pub struct Slot {
         pub id: u16,
         pub at: u32,
-        pub size: u32,
+        /// Bytes behind a header.
+        pub room: u32,
         /// Bytes the peer says it put there; unchecked.
         pub filled: u32,
     }
@@ -95,9 +87,12 @@ pub(crate) mod engine {
         /// Which ring it is.
         fn ring(&self) -> Ring;
 
-        /// A buffer which is ours, if there is one: it is held, passed on or put aside before anything else is asked.
-        fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area)
-        -> Result<Option<Slot>, Error>;
+        /// A buffer which is ours, if there is one: it is held, passed on or put aside before anything else is asked. Where there is
+        /// none, [`Engine::refusal`] says whether that is an error.
+        fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Option<Slot>;
+
+        /// What the peer did wrong, if that is why there is nothing to take.
+        fn refusal(&mut self) -> Option<Error>;
 
         /// Remembers that a buffer just taken is in our caller's hands.
         fn hold(&mut self, id: u16);
@@ -111,8 +106,8 @@ pub(crate) mod engine {
         /// The same for a buffer that was just taken, of which nobody else has heard: there is nothing to ask.
         fn pass<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32);
 
-        /// Shows the peer everything given; whether it wants to be kicked for it.
-        fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool;
+        /// Shows the peer everything given; the ring's kick, if it wants to be kicked for it.
+        fn publish<M: SharedMemory>(&mut self, memory: &M) -> Kick;
 
         /// Asks the peer to kick us from now on, or not to; `true` if there is something to take already.
         fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error>;

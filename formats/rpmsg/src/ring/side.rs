@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use super::Quirks;
+use super::{Kick, Quirks};
 use crate::error::Error;
 use crate::layout::{Aligned, LinkLayout, Ring, VringLayout};
 use crate::memory::SharedMemory;
@@ -15,7 +15,10 @@ use crate::raw;
 #[derive(Debug)]
 pub(super) struct Side {
     pub(super) ring: Ring,
-    kick_always: bool,
+    /// The ring's kick.
+    kick: Kick,
+    /// The peer's flag by which it asks not to be kicked, or none where it is not believed.
+    heeded: u16,
     pub(super) layout: VringLayout,
     /// Where the half ring begins that we write: flags, index, entries.
     ours: Aligned<1>,
@@ -25,6 +28,8 @@ pub(super) struct Side {
     events: Option<Events>,
     /// Whether we want to be kicked.
     wanted: bool,
+    /// Neither broken nor with event indices: then there is less to ask each time.
+    plain: bool,
     /// The peer's index up to which we have taken.
     pub(super) taken: u16,
     /// The peer's index when last read.
@@ -35,7 +40,9 @@ pub(super) struct Side {
     pub(super) published: u16,
     /// The index our next entry has.
     pub(super) next: u16,
-    fault: Option<Error>,
+    /// What the peer did wrong last, until it is told; kept for ever once the ring is broken.
+    refused: Option<Error>,
+    broken: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,8 +72,13 @@ impl Side {
         Self {
             events: link.event_index.then_some(Events { ours, theirs }),
             wanted: true,
+            plain: !link.event_index,
             ring,
-            kick_always: quirks.kick_always,
+            kick: Kick::of(ring),
+            heeded: match quirks.kick_always {
+                true => 0,
+                false => raw::RING_NO_KICK,
+            },
             layout,
             ours: Aligned::new(start.ours),
             theirs: Aligned::new(start.theirs),
@@ -75,7 +87,8 @@ impl Side {
             limit: start.limit,
             published: start.published,
             next: start.published,
-            fault: None,
+            refused: None,
+            broken: false,
         }
     }
 
@@ -103,38 +116,48 @@ impl Side {
         self.peer != self.taken
     }
 
-    /// Whether the peer gave anything that we have not taken; its index is read only once we have taken all we know of.
+    /// Whether the peer gave anything that we have not taken; its index is read only once we have taken all we know of. An index
+    /// that cannot be breaks the ring.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn look<M: SharedMemory>(&mut self, memory: &M) -> Result<bool, Error> {
+    pub(super) fn look<M: SharedMemory>(&mut self, memory: &M) -> bool {
         if self.has_more() {
-            return Ok(true);
+            return true;
         }
-        self.sound()?;
-        let mut index = self.index(memory)?;
-        if index == self.taken && self.events.is_some() && self.wanted {
-            index = self.ask_again(memory)?;
+        let index = match self.plain {
+            true => self.index(memory),
+            false => match self.asked_index(memory) {
+                Some(index) => index,
+                None => return false,
+            },
+        };
+        if index.wrapping_sub(self.taken) > self.limit.wrapping_sub(self.taken) {
+            self.misplaced(index);
+            return false;
         }
         self.peer = index;
-        Ok(self.has_more())
+        self.has_more()
     }
 
-    /// The peer kicks once for what we asked; for the next one we ask again, and look again (L14).
+    /// The peer kicks once for what we asked by an index; for the next one we ask again, and look again (L14).
     #[cold]
-    fn ask_again<M: SharedMemory>(&mut self, memory: &M) -> Result<u16, Error> {
+    fn asked_index<M: SharedMemory>(&mut self, memory: &M) -> Option<u16> {
+        if self.broken {
+            return None;
+        }
+        let index = self.index(memory);
+        if index != self.taken || !self.wanted {
+            return Some(index);
+        }
         self.ask(memory);
-        self.index(memory)
+        Some(self.index(memory))
     }
 
     /// The peer's index as it stands now.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn index<M: SharedMemory>(&mut self, memory: &M) -> Result<u16, Error> {
+    fn index<M: SharedMemory>(&self, memory: &M) -> u16 {
         let at = self.theirs.at().wrapping_add(raw::RING_INDEX);
         memory.invalidate(at, 2);
-        let index = memory.load_u16(at, Ordering::Acquire);
-        if index.wrapping_sub(self.taken) > self.limit.wrapping_sub(self.taken) {
-            return Err(self.misplaced(index));
-        }
-        Ok(index)
+        memory.load_u16(at, Ordering::Acquire)
     }
 
     /// Tells the peer whether we want to be kicked: by the flag, or by the index at which.
@@ -151,22 +174,50 @@ impl Side {
     }
 
     #[cold]
-    fn misplaced(&mut self, index: u16) -> Error {
-        self.broken(Error::PeerIndex {
+    fn misplaced(&mut self, index: u16) {
+        self.breaks(Error::PeerIndex {
             ring: self.ring,
             index,
             last: self.taken,
             outstanding: self.limit.wrapping_sub(self.taken),
-        })
+        });
     }
 
-    /// Shows the peer every entry written; whether it wants to be kicked for them.
+    /// Shows the peer every entry written, of which there are some; our kick, if it wants to be kicked for them.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn publish<M: SharedMemory>(&mut self, memory: &M) -> bool {
-        let staged = self.staged();
-        if staged == 0 || self.fault.is_some() {
-            return false;
+    pub(super) fn publish<M: SharedMemory>(&mut self, memory: &M, staged: u16) -> Kick {
+        if !self.plain {
+            return self.publish_for_an_index(memory, staged);
         }
+        self.show(memory, staged);
+        let flags = self.theirs.at().wrapping_add(raw::RING_FLAGS);
+        memory.invalidate(flags, 2);
+        match memory.load_u16(flags, Ordering::Relaxed) & self.heeded {
+            0 => self.kick,
+            _ => Kick::NONE,
+        }
+    }
+
+    /// The same where event indices were agreed on; nothing in a broken ring.
+    #[cold]
+    fn publish_for_an_index<M: SharedMemory>(&mut self, memory: &M, staged: u16) -> Kick {
+        let (Some(events), false) = (self.events, self.broken) else {
+            return Kick::NONE;
+        };
+        self.show(memory, staged);
+        memory.invalidate(events.theirs, 2);
+        let event = memory.load_u16(events.theirs, Ordering::Relaxed);
+        // VirtIO 1.3, 2.7.10: whether this batch reached the index asked for.
+        let reached = self.published.wrapping_sub(event).wrapping_sub(1) < staged;
+        if reached || self.heeded == 0 {
+            self.kick
+        } else {
+            Kick::NONE
+        }
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn show<M: SharedMemory>(&mut self, memory: &M, staged: u16) {
         self.published = self.next;
         self.limit = self.limit.wrapping_add(staged);
         let index = self.ours.at().wrapping_add(raw::RING_INDEX);
@@ -174,20 +225,6 @@ impl Side {
         memory.clean(index, 2);
         // VirtIO 1.3, 2.7.13.4.1: index first, then the flags, with a full fence between, or both sides may sleep.
         memory.fence();
-        let wanted = match self.events {
-            Some(events) => {
-                memory.invalidate(events.theirs, 2);
-                let event = memory.load_u16(events.theirs, Ordering::Relaxed);
-                // VirtIO 1.3, 2.7.10: whether this batch reached the index asked for.
-                self.published.wrapping_sub(event).wrapping_sub(1) < staged
-            }
-            None => {
-                let flags = self.theirs.at().wrapping_add(raw::RING_FLAGS);
-                memory.invalidate(flags, 2);
-                memory.load_u16(flags, Ordering::Relaxed) & raw::RING_NO_KICK == 0
-            }
-        };
-        self.kick_always || wanted
     }
 
     /// Asks the peer to kick us, or not to; whether there is something to take already.
@@ -196,33 +233,51 @@ impl Side {
         memory: &M,
         wanted: bool,
     ) -> Result<bool, Error> {
-        self.sound()?;
-        self.wanted = wanted;
-        self.ask(memory);
-        self.look(memory)
+        if !self.broken {
+            self.wanted = wanted;
+            self.ask(memory);
+        }
+        let found = self.look(memory);
+        match self.refusal() {
+            Some(error) => Err(error),
+            None => Ok(found),
+        }
+    }
+
+    /// Keeps what the peer did wrong for whoever asks why there is nothing to take.
+    #[cold]
+    pub(super) fn refuse(&mut self, error: Error) {
+        self.refused = Some(error);
     }
 
     /// From now on every look and every gift fails with this error.
     #[cold]
-    pub(super) fn broken(&mut self, error: Error) -> Error {
-        self.fault = Some(error);
+    pub(super) fn breaks(&mut self, error: Error) {
+        self.refused = Some(error);
+        self.broken = true;
+        self.plain = false;
         // Nothing is left to take without a look.
         self.peer = self.taken;
-        error
     }
 
     #[inline]
-    pub(super) fn sound(&self) -> Result<(), Error> {
-        if self.fault.is_some() {
-            return Err(self.not_held(0));
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// What the peer did wrong, if anything; said once, or again and again where it broke the ring.
+    #[inline]
+    pub(super) fn refusal(&mut self) -> Option<Error> {
+        if self.broken {
+            return self.refused;
         }
-        Ok(())
+        self.refused.take()
     }
 
     /// What is wrong with a buffer that comes back: nobody holds any of a broken ring's.
     #[cold]
     pub(super) fn not_held(&self, id: u16) -> Error {
-        self.fault.unwrap_or(Error::NotHeld {
+        self.refused.unwrap_or(Error::NotHeld {
             ring: self.ring,
             id,
         })

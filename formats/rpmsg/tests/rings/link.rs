@@ -1,10 +1,10 @@
 //! Batches, buffers in hand, and suppression, between two honest sides.
 
-use rpmsg::{Driver, Error, Kick, Quirks, Ring};
+use rpmsg::{Device, Driver, Error, Kick, LinkLayout, Quirks, Ring};
 
 use crate::support::{
-    BUFFER, COUNT, Memory, TO_DEVICE, TO_DRIVER, assert_link_works_after_attaching_anew, device,
-    driver, layout, next,
+    BASE, BUFFER, BUFFERS, CAPACITY, COUNT, Memory, TO_DEVICE, TO_DRIVER,
+    assert_link_works_after_attaching_anew, device, driver, layout, next, ring, window,
 };
 
 #[test]
@@ -135,6 +135,35 @@ fn an_abandoned_buffer_serves_the_next_message() {
 }
 
 #[test]
+fn a_buffer_kept_while_all_indices_go_round_may_come_back_at_any_time() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    let mut kept = Vec::new();
+    for _ in 0..4 {
+        driver.send(1, 2, b"kept").unwrap();
+        let _ = driver.flush();
+        kept.push(device.receive().unwrap().unwrap());
+    }
+    for sent in 4..0x1_0002 {
+        driver.send(1, 2, b"staged").unwrap();
+        // Where 15 bits of the index are as they were at the start, and where the driver's epochs begin anew.
+        if [0x8000, 0xfffc, 0xfffd, 0xfffe].contains(&sent) {
+            device.release(kept.remove(0)).unwrap();
+            let _ = device.flush();
+            assert_eq!(driver.wake_on_buffer(false), Ok(true));
+            let returned = driver.reserve().unwrap();
+            driver.abandon(returned).unwrap();
+        }
+        let _ = driver.flush();
+        assert_eq!(next(&mut device).unwrap().unwrap(), b"staged");
+        let _ = device.flush();
+    }
+    assert!(kept.is_empty());
+    assert_link_works_after_attaching_anew(&memory);
+}
+
+#[test]
 fn a_message_longer_than_its_buffer_is_not_sent() {
     let memory = Memory::new();
     let mut driver = driver(&memory);
@@ -249,6 +278,25 @@ fn a_buffer_size_that_cannot_be_is_refused() {
     }
     let huge = Driver::<_, 16>::attach(memory.driver(), layout(), !3, 1, Quirks::default());
     assert!(matches!(huge.err(), Some(Error::BuffersDoNotFit { .. })));
+}
+
+#[test]
+fn a_device_whose_buffers_have_no_room_for_a_header_is_refused() {
+    let memory = Memory::new();
+    let _ = driver(&memory);
+    let attached = |area| {
+        let (to_driver, to_device) = (ring(TO_DRIVER.descriptors), ring(TO_DEVICE.descriptors));
+        let buffers = BASE + u64::from(BUFFERS.start);
+        let layout = LinkLayout::new(window(), to_driver, to_device, buffers, area).unwrap();
+        Device::<_, CAPACITY>::attach(memory.device(), layout, 1, Quirks::default()).map(drop)
+    };
+    assert_eq!(attached(16), Ok(()));
+    let refused = Error::BuffersDoNotFit {
+        count: 1,
+        size: 16,
+        area: 15,
+    };
+    assert_eq!(attached(15), Err(refused));
 }
 
 #[test]

@@ -242,13 +242,15 @@ pub(crate) fn window() -> Window {
     Window::new(BASE, SIZE).unwrap()
 }
 
+/// A ring at an offset.
+pub(crate) fn ring(at: u32) -> VringLayout {
+    VringLayout::new(&window(), BASE + u64::from(at), u32::from(COUNT), 0x800).unwrap()
+}
+
 /// Both rings and the buffers.
 pub(crate) fn layout() -> LinkLayout {
-    let window = window();
-    let ring =
-        |at: u32| VringLayout::new(&window, BASE + u64::from(at), u32::from(COUNT), 0x800).unwrap();
     LinkLayout::new(
-        window,
+        window(),
         ring(TO_DRIVER.descriptors),
         ring(TO_DEVICE.descriptors),
         BASE + u64::from(BUFFERS.start),
