@@ -1,6 +1,8 @@
 //! Attacks that root in Linux would make, for the end-to-end tests. It runs in the test bed's Linux and nowhere else.
 
 #[cfg(target_arch = "aarch64")]
+mod devices;
+#[cfg(target_arch = "aarch64")]
 mod dma;
 #[cfg(target_arch = "aarch64")]
 mod memory;
@@ -29,6 +31,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["bus", address] => memory::bus(address),
         ["read", address] => memory::read(address),
         ["write", address, value] => memory::write(address, value),
+        ["devices", core, count] => devices::run(core, count),
         ["dma", address] => dma::run(address),
         ["session", core, steps @ ..] => session::run(core, steps),
         ["sessions", count, core] => session::many(count, core),

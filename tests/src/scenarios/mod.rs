@@ -1,5 +1,6 @@
 //! What the end-to-end tests do, by topic.
 
+mod devices;
 mod isolation;
 mod leftovers;
 mod policy;
@@ -23,6 +24,7 @@ pub fn of(kind: Kind) -> Vec<&'static Test> {
     let topics: &[&[Test]] = match kind {
         Kind::Product => &[
             story::TESTS,
+            devices::TESTS,
             refusals::TESTS,
             predictions::TESTS,
             sessions::TESTS,

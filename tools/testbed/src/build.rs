@@ -212,7 +212,8 @@ impl<'a> Builder<'a> {
             .args(["build", "--release", "--target", CORTEX_M]);
         match size {
             Some(size) => command.env(IMAGE_SIZE, size.to_string()),
-            None => command.env_remove(IMAGE_SIZE),
+            // What stands in packages of its own is not padded.
+            None => command.arg("--workspace").env_remove(IMAGE_SIZE),
         };
         self.run(
             &format!("building the core's firmware ({name})"),

@@ -95,10 +95,10 @@ fn foreign_clippy() -> Result<()> {
             .args(deny),
     )?;
     let firmware = workspace().join("tools/testbed/firmware");
-    execute(cargo(["fmt", "--check"]).current_dir(&firmware))?;
+    execute(cargo(["fmt", "--all", "--check"]).current_dir(&firmware))?;
     execute(
         cargo(lint)
-            .arg("thumbv7em-none-eabi")
+            .args(["thumbv7em-none-eabi", "--workspace"])
             .args(deny)
             .current_dir(&firmware)
             .env("CARGO_TARGET_DIR", workspace().join("target/clippy")),

@@ -23,16 +23,36 @@ pub struct Image {
     pub poisons_table: bool,
 }
 
-/// Serves for ever.
+/// What an image does with messages.
+pub trait Serve: Sized {
+    /// Its endpoints on a new link.
+    fn new(layout: LinkLayout, generation: u32) -> Result<Self, Error>;
+
+    /// Answers a batch, or as much of it as there are buffers for, and counts the answers.
+    fn work(&mut self, prefix: &[u8], answered: &mut u32) -> Result<(), Error>;
+
+    /// Publishes what was sent and received.
+    fn flush(&mut self) -> Kick;
+}
+
+/// Echoes for ever.
 pub fn serve(image: Image) -> ! {
+    serve_with::<Service>(
+        image,
+        ["corewarden-echo version 1", "corewarden-echo version 2"],
+    )
+}
+
+/// Serves for ever; the lines are what the log says of versions 1 and 2.
+pub fn serve_with<S: Serve>(image: Image, lines: [&str; 2]) -> ! {
     trace::show(Health::Bulk, bulk_checksum());
     trace::show(Health::Version, image.version);
     trace::show(Health::Magic, trace::HEALTH_MAGIC);
     trace::line(match image.version {
-        1 => "corewarden-echo version 1",
-        _ => "corewarden-echo version 2",
+        1 => lines[0],
+        _ => lines[1],
     });
-    match Core::new(image) {
+    match Core::<S>::new(image) {
         Ok(core) => core.run(),
         Err(_) => {
             trace::line("layout refused");
@@ -41,11 +61,11 @@ pub fn serve(image: Image) -> ! {
     }
 }
 
-struct Core {
+struct Core<S> {
     image: Image,
     layout: LinkLayout,
     life: DeviceLife,
-    service: Option<Service>,
+    service: Option<S>,
     counts: Counts,
 }
 
@@ -57,7 +77,7 @@ struct Counts {
     broken: u32,
 }
 
-impl Core {
+impl<S: Serve> Core<S> {
     fn new(image: Image) -> Result<Self, Error> {
         let base = u64::from(board::WINDOW);
         let window = Window::new(base, board::WINDOW_SIZE)?;
@@ -109,7 +129,7 @@ impl Core {
         trace::line("attached");
         self.counts.attached = self.counts.attached.wrapping_add(1);
         trace::show(Health::Attached, self.counts.attached);
-        match Service::new(self.layout, generation) {
+        match S::new(self.layout, generation) {
             Ok(service) => self.service = Some(service),
             Err(_) => self.give_up(),
         }
@@ -129,7 +149,7 @@ impl Core {
         };
         let before = self.counts.answered;
         let result = service.work(self.image.prefix, &mut self.counts.answered);
-        ring(service.session.flush());
+        ring(service.flush());
         match result {
             Ok(()) => {}
             Err(error) if error.breaks_link() => return self.give_up(),
@@ -164,7 +184,7 @@ struct Service {
     bytes: [u8; LARGEST],
 }
 
-impl Service {
+impl Serve for Service {
     fn new(layout: LinkLayout, generation: u32) -> Result<Self, Error> {
         let link = Device::attach(Shared, layout, generation, Quirks::default())?;
         let mut session = Session::new(link);
@@ -177,7 +197,6 @@ impl Service {
         })
     }
 
-    /// Answers a batch, or as much of it as there are buffers for.
     fn work(&mut self, prefix: &[u8], answered: &mut u32) -> Result<(), Error> {
         if !self.announced {
             let name = ServiceName::new("corewarden-echo")?;
@@ -207,6 +226,12 @@ impl Service {
         Ok(())
     }
 
+    fn flush(&mut self) -> Kick {
+        self.session.flush()
+    }
+}
+
+impl Service {
     /// Whether there was a buffer to send in; if not, its return wakes us.
     fn sent(
         &mut self,

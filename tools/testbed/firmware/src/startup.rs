@@ -40,10 +40,13 @@ pub fn die() -> ! {
 #[macro_export]
 macro_rules! image {
     ($image:expr) => {
+        $crate::image!($crate::echo::serve, $image);
+    };
+    ($serve:path, $image:expr) => {
         #[expect(unsafe_code, reason = "the symbol that the start-up code calls")]
         #[unsafe(no_mangle)]
         fn image_main() -> ! {
-            $crate::echo::serve($image)
+            $serve($image)
         }
     };
 }
