@@ -121,6 +121,7 @@ fn end_to_end() -> Vec<(String, PathBuf)> {
 fn figures() -> Vec<(String, PathBuf)> {
     let mut figures = Vec::new();
     for file in [
+        "tools/bench/src/footprint.rs",
         "tools/bench/src/lib.rs",
         "tools/bench/src/rpmsg.rs",
         "tools/bench/src/sign.rs",

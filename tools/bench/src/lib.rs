@@ -5,6 +5,7 @@
 //! turn tests red.
 
 mod ceremony;
+mod footprint;
 mod rpmsg;
 mod stolen;
 
@@ -37,6 +38,7 @@ pub struct Row {
     pub beside: String,
 }
 
+pub use footprint::footprint;
 pub use rpmsg::{rings, rpmsg};
 
 /// A booted test board.

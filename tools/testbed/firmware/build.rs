@@ -13,6 +13,8 @@ fn main() {
     // Segments are aligned by the script; the file needs no more.
     println!("cargo::rustc-link-arg-bins=-zmax-page-size=4096");
     println!("cargo::rustc-link-arg-bins=--build-id=sha1");
+    // What is counted is the program alone.
+    println!("cargo::rustc-link-arg-bin=smallest=--build-id=none");
 
     let bulk = number("COREWARDEN_IMAGE_SIZE", 0).saturating_sub(WITHOUT_PADDING);
     let crash_ms = number("COREWARDEN_CRASH_MS", 1000);

@@ -203,13 +203,26 @@ impl<'a> Builder<'a> {
     /// Firmware for the core; the folder that has its ELF files. With a size, images are padded to about that many
     /// bytes, in a folder of their own.
     pub fn firmware(&self, size: Option<u64>) -> Result<PathBuf> {
-        self.ensure_rust_targets()?;
         let name = size.map_or_else(|| "plain".to_owned(), |size| size.to_string());
-        let target = self.workspace.join("target/testbed-firmware").join(&name);
+        let target = self.build_firmware(&name, size, &["--release"])?;
+        Ok(target.join(CORTEX_M).join("release"))
+    }
+
+    /// The smallest echo device, optimised for size: its ELF.
+    pub fn smallest_firmware(&self) -> Result<PathBuf> {
+        let profile = ["--profile", "footprint", "--bin", "smallest"];
+        let target = self.build_firmware("footprint", None, &profile)?;
+        Ok(target.join(CORTEX_M).join("footprint/smallest"))
+    }
+
+    fn build_firmware(&self, name: &str, size: Option<u64>, what: &[&str]) -> Result<PathBuf> {
+        self.ensure_rust_targets()?;
+        let target = self.workspace.join("target/testbed-firmware").join(name);
         let mut command = self.cargo(&target);
         command
             .current_dir(self.workspace.join("tools/testbed/firmware"))
-            .args(["build", "--release", "--target", CORTEX_M]);
+            .args(["build", "--target", CORTEX_M])
+            .args(what);
         match size {
             Some(size) => command.env(IMAGE_SIZE, size.to_string()),
             // What stands in packages of its own is not padded.
@@ -220,7 +233,7 @@ impl<'a> Builder<'a> {
             &mut command,
             &format!("firmware-{name}"),
         )?;
-        Ok(target.join(CORTEX_M).join("release"))
+        Ok(target)
     }
 
     /// Makes a TA signing key; there is one per build folder, and tests make foreign ones.

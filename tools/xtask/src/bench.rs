@@ -25,6 +25,8 @@ enum What {
     Load,
     /// RPMsg round trips between Linux and the core.
     Echo,
+    /// Text and RAM of the smallest echo device on a Cortex-M4.
+    Footprint,
     /// The rings alone, on this machine: instructions, nanoseconds, two cores.
     Rpmsg,
     /// Signing, beside OpenSSL and other signing tools.
@@ -35,6 +37,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     crate::run::ensure_packages(args.yes)?;
     if let Some(What::Rpmsg) = args.what {
         print!("{}", bench::table(&bench::rpmsg()?));
+        return Ok(());
+    }
+    if let Some(What::Footprint) = args.what {
+        print!("{}", bench::table(&bench::footprint(&say)?));
         return Ok(());
     }
     if let Some(What::Sign) = args.what {
@@ -48,6 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = match args.what {
         Some(What::Load) => figures.load()?,
         Some(What::Echo) => figures.echo()?,
+        Some(What::Footprint) => bench::footprint(&say)?,
         Some(What::Rpmsg) => bench::rpmsg()?,
         Some(What::Sign) => sign(&dist::release_signer()?)?,
         None => all(&figures)?,
@@ -74,6 +81,7 @@ fn print(rows: &[bench::Row], stolen: &bench::Stolen) {
 
 fn all(figures: &bench::Bench) -> Result<Vec<bench::Row>> {
     let mut rows = figures.all()?;
+    rows.extend(bench::footprint(&say)?);
     rows.extend(sign(&dist::release_signer()?)?);
     rows.push(demo()?);
     Ok(rows)

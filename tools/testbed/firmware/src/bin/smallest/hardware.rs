@@ -1,0 +1,223 @@
+#![expect(
+    unsafe_code,
+    reason = "the shared window, registers, vector table and sleep are reached by address and by instruction"
+)]
+//! All that touches hardware: start-up, shared window, doorbell.
+
+use core::arch::asm;
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::panic::PanicInfo;
+use core::ptr::with_exposed_provenance_mut;
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+
+use rpmsg::{Coherence, SharedMemory};
+
+/// Where the window begins.
+pub(crate) const WINDOW: u32 = 0x2120_0000;
+/// Its size, a power of two: an offset that is cut to it is inside.
+pub(crate) const SIZE: u32 = 0x4000;
+
+/// The shared window; offsets are taken modulo its size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shared;
+
+impl Shared {
+    fn half(at: u32) -> &'static AtomicU16 {
+        let address = WINDOW + (at & (SIZE - 2));
+        // SAFETY: aligned and inside the window, which is memory for as long as the core runs and which nothing in this program
+        // reaches other than by atomic accesses.
+        unsafe { AtomicU16::from_ptr(with_exposed_provenance_mut(address as usize)) }
+    }
+
+    fn word(at: u32) -> &'static AtomicU32 {
+        let address = WINDOW + (at & (SIZE - 4));
+        // SAFETY: as in `half`.
+        unsafe { AtomicU32::from_ptr(with_exposed_provenance_mut(address as usize)) }
+    }
+
+    fn byte(at: u32) -> &'static AtomicU8 {
+        let address = WINDOW + (at & (SIZE - 1));
+        // SAFETY: as in `half`.
+        unsafe { AtomicU8::from_ptr(with_exposed_provenance_mut(address as usize)) }
+    }
+}
+
+impl Coherence for Shared {}
+
+impl SharedMemory for Shared {
+    fn load_u16(&self, at: u32, order: Ordering) -> u16 {
+        match order {
+            Ordering::Relaxed => Self::half(at).load(Ordering::Relaxed),
+            _ => Self::half(at).load(Ordering::Acquire),
+        }
+    }
+
+    fn load_u32(&self, at: u32, order: Ordering) -> u32 {
+        match order {
+            Ordering::Relaxed => Self::word(at).load(Ordering::Relaxed),
+            _ => Self::word(at).load(Ordering::Acquire),
+        }
+    }
+
+    fn store_u16(&self, at: u32, value: u16, order: Ordering) {
+        match order {
+            Ordering::Relaxed => Self::half(at).store(value, Ordering::Relaxed),
+            _ => Self::half(at).store(value, Ordering::Release),
+        }
+    }
+
+    fn store_u32(&self, at: u32, value: u32, order: Ordering) {
+        match order {
+            Ordering::Relaxed => Self::word(at).store(value, Ordering::Relaxed),
+            _ => Self::word(at).store(value, Ordering::Release),
+        }
+    }
+
+    fn load_words<const N: usize>(&self, at: u32) -> [u32; N] {
+        let mut words = [0; N];
+        let mut at = at;
+        for word in &mut words {
+            *word = Self::word(at).load(Ordering::Relaxed);
+            at = at.wrapping_add(4);
+        }
+        words
+    }
+
+    fn store_words<const N: usize>(&self, at: u32, words: [u32; N]) {
+        let mut at = at;
+        for word in &words {
+            Self::word(at).store(*word, Ordering::Relaxed);
+            at = at.wrapping_add(4);
+        }
+    }
+
+    fn copy_in(&self, at: u32, from: &[u8]) {
+        // Bytes are always aligned.
+        let mut at = at;
+        for byte in from {
+            Self::byte(at).store(*byte, Ordering::Relaxed);
+            at = at.wrapping_add(1);
+        }
+    }
+
+    fn copy_out(&self, at: u32, into: &mut [u8]) {
+        let mut at = at;
+        for byte in into {
+            *byte = Self::byte(at).load(Ordering::Relaxed);
+            at = at.wrapping_add(1);
+        }
+    }
+}
+
+/// Rings the doorbell: one byte, the ring's number, leaves by UART0.
+pub(crate) fn ring_bell(number: u8) {
+    while register(UART_STATE).load(Ordering::Relaxed) & UART_FULL != 0 {}
+    register(UART_DATA).store(u32::from(number), Ordering::Release);
+}
+
+/// From here on the doorbell is heard anew.
+pub(crate) fn forget_bell() {
+    register(NVIC_CLEAR).store(1 << DOORBELL_IRQ, Ordering::Release);
+}
+
+/// Sleeps until the doorbell rings, unless it did so since it was forgotten.
+pub(crate) fn sleep() {
+    // SAFETY: waits for an event, touches nothing.
+    unsafe { asm!("wfe", options(nomem, nostack)) };
+}
+
+fn register(address: usize) -> &'static AtomicU32 {
+    // SAFETY: only called with the constants below, which are registers of this board, aligned to a word.
+    unsafe { AtomicU32::from_ptr(with_exposed_provenance_mut(address)) }
+}
+
+unsafe extern "C" {
+    static stack_top: u32;
+}
+
+/// The first instruction of the image. Nothing in `.bss` has to be zero, so nothing is.
+#[unsafe(no_mangle)]
+extern "C" fn reset() -> ! {
+    register(UART_DIVIDER).store(16, Ordering::Relaxed);
+    register(UART_CONTROL).store(1, Ordering::Relaxed);
+    // The doorbell's interrupt is never taken; that it is pending is an event, which ends `sleep`.
+    register(SYSTEM_CONTROL).store(SEND_EVENT_ON_PENDING, Ordering::Relaxed);
+    // SAFETY: this function runs once and nothing else names it, so the reference is the only one.
+    crate::serve(unsafe { &mut *LINK.0.get() })
+}
+
+/// Stops the core by a fault inside the fault handler, which is a lockup.
+extern "C" fn fault() -> ! {
+    // SAFETY: an undefined instruction; the fault never returns.
+    unsafe { asm!("udf #0", options(noreturn, nomem, nostack)) }
+}
+
+/// Copies of structures, for which the compiler calls. Its own are made for speed, and as large as half of this program.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __aeabi_memcpy(to: *mut u8, from: *const u8, len: usize) {
+    for at in 0..len {
+        // SAFETY: both are valid for `len` bytes, as every caller promises.
+        let byte = unsafe { from.wrapping_add(at).read() };
+        // SAFETY: as above; volatile, or this loop would be made a call of this function.
+        unsafe { to.wrapping_add(at).write_volatile(byte) };
+    }
+}
+
+/// The same for what is aligned to 4.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __aeabi_memcpy4(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: the same promise.
+    unsafe { __aeabi_memcpy(to, from, len) };
+}
+
+/// The same for what is aligned to 8.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __aeabi_memcpy8(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: the same promise.
+    unsafe { __aeabi_memcpy(to, from, len) };
+}
+
+#[panic_handler]
+fn panicked(_: &PanicInfo<'_>) -> ! {
+    fault()
+}
+
+/// One entry of the vector table.
+union Vector {
+    stack: *const u32,
+    handler: extern "C" fn() -> !,
+}
+
+// SAFETY: the table is never written, and the pointer in it never followed by this program.
+unsafe impl Sync for Vector {}
+
+/// Stack, reset, NMI and hard fault. The other faults are off and become hard faults; interrupts are never switched on.
+#[unsafe(link_section = ".vectors")]
+#[used]
+static VECTORS: [Vector; 4] = [
+    Vector {
+        stack: &raw const stack_top,
+    },
+    Vector { handler: reset },
+    Vector { handler: fault },
+    Vector { handler: fault },
+];
+
+/// The link's place: memory that is counted, not stack.
+struct Place(UnsafeCell<MaybeUninit<crate::Link>>);
+
+// SAFETY: there is one core and no interrupt; `reset` alone takes what is inside.
+unsafe impl Sync for Place {}
+
+static LINK: Place = Place(UnsafeCell::new(MaybeUninit::uninit()));
+
+const DOORBELL_IRQ: u32 = 7;
+const NVIC_CLEAR: usize = 0xe000_e280;
+const SYSTEM_CONTROL: usize = 0xe000_ed10;
+const SEND_EVENT_ON_PENDING: u32 = 1 << 4;
+const UART_DATA: usize = 0x4000_4000;
+const UART_STATE: usize = 0x4000_4004;
+const UART_CONTROL: usize = 0x4000_4008;
+const UART_DIVIDER: usize = 0x4000_4010;
+const UART_FULL: u32 = 1;
