@@ -1,4 +1,4 @@
-//! The project's commands: demo, check, e2e, ta, testbed, bench, soak, fuzz, lock, dist.
+//! The project's commands: demo, check, e2e, ta, testbed, bench, soak, fuzz, miri, lock, dist.
 //!
 //! Each command is one module; this file only says what there is. What a command needs beyond Rust, it fetches or
 //! installs itself through `testbed`.
@@ -12,6 +12,7 @@ mod e2e;
 mod fuzz;
 mod interactive;
 mod lock;
+mod miri;
 mod run;
 mod sim;
 mod soak;
@@ -48,6 +49,8 @@ enum Command {
     Soak(soak::Args),
     /// A search for inputs that break a promise, on stable Rust.
     Fuzz(fuzz::Args),
+    /// The host's code on shared memory in Miri, on one nightly compiler, which is installed where it is not there.
+    Miri(miri::Args),
     /// The lock file of the test bed's downloads.
     Lock(lock::Args),
     /// What a release is made of: a tar.gz and packages for Debian.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Miri(args) => miri::run(&args),
         Command::Lock(args) => lock::run(&args),
         Command::Dist(args) => dist::run(&args),
     };

@@ -82,7 +82,7 @@ fn wrong_usage_is_refused_and_help_names_every_command() {
     let output = xtask(&["--help"], cache, &[]);
     let text = String::from_utf8(output.stdout).unwrap();
     for command in [
-        "demo", "check", "e2e", "ta", "testbed", "bench", "soak", "fuzz", "lock", "dist",
+        "demo", "check", "e2e", "ta", "testbed", "bench", "soak", "fuzz", "miri", "lock", "dist",
     ] {
         let named = text
             .lines()
