@@ -67,6 +67,14 @@ pub enum Error {
         /// Its length.
         len: u32,
     },
+    /// A buffer cannot have this size.
+    #[error("{ring}: buffers of {size} bytes; they are multiples of 4 from 20 on")]
+    BufferSize {
+        /// Where.
+        ring: Ring,
+        /// Bytes of one buffer.
+        size: u32,
+    },
     /// A descriptor's buffer has no room for a header.
     #[error("{ring}: buffer {id} has {len} bytes, a header needs 16")]
     BufferTooSmall {
@@ -77,13 +85,11 @@ pub enum Error {
         /// Its length.
         len: u32,
     },
-    /// The buffer area does not hold the buffers of both rings, or the size of a buffer is not a multiple of 4 from 20 on.
-    #[error("{count} buffers of {size} bytes do not fit into {area} bytes")]
+    /// The buffer area does not hold the buffers of both rings, or does not begin at a word.
+    #[error("{buffers} bytes of buffers do not fit into {area} bytes")]
     BuffersDoNotFit {
-        /// Buffers of both rings together.
-        count: u32,
-        /// Bytes of one buffer.
-        size: u32,
+        /// Bytes of all buffers of both rings together.
+        buffers: u64,
         /// Bytes of the area.
         area: u32,
     },

@@ -294,6 +294,35 @@ impl LinkLayout {
     }
 }
 
+/// Bytes of one buffer of each ring, its header included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferSizes {
+    /// What the device sends in.
+    pub to_driver: u32,
+    /// What the driver sends in.
+    pub to_device: u32,
+}
+
+impl BufferSizes {
+    /// Those of one ring.
+    pub const fn of(&self, ring: Ring) -> u32 {
+        match ring {
+            Ring::ToDevice => self.to_device,
+            Ring::ToDriver => self.to_driver,
+        }
+    }
+}
+
+impl From<u32> for BufferSizes {
+    /// The same size both ways.
+    fn from(size: u32) -> Self {
+        Self {
+            to_driver: size,
+            to_device: size,
+        }
+    }
+}
+
 /// The part of the window where buffers may be.
 ///
 /// What [`Area::place`] gives lies inside it, so that one check is for the buffer and for all that is done in it.

@@ -83,7 +83,7 @@ mod ring;
 
 pub use endpoint::{Endpoint, Event, Session};
 pub use error::Error;
-pub use layout::{LinkLayout, Ring, VringLayout, Window};
+pub use layout::{BufferSizes, LinkLayout, Ring, VringLayout, Window};
 pub use lifecycle::{
     DeviceLife, DeviceStep, DriverLife, DriverStep, RestartSign, Status, StatusWord,
 };

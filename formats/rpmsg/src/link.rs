@@ -1,7 +1,7 @@
 //! Both rings of one RPMsg device: buffers to send and receive, headers, one flush for all of it.
 
 use crate::error::Error;
-use crate::layout::{Area, LinkLayout, Ring};
+use crate::layout::{Area, BufferSizes, LinkLayout, Ring};
 use crate::memory::SharedMemory;
 use crate::raw::{self, Header};
 use crate::ring::engine::{Engine, Slot};
@@ -64,45 +64,45 @@ pub struct RxBuffer {
 }
 
 impl<M: SharedMemory, const N: usize> Link<M, DriverQueue<N>> {
-    /// Writes both rings empty, and offers a buffer of `buffer_size` bytes for each descriptor of ring 0.
+    /// Writes both rings empty, and offers a buffer for each descriptor of ring 0.
     ///
     /// Only while the device leaves the rings alone (rpmsg-lifecycle.md, L5), which learns of them by [`crate::DriverLife::ready`]
     /// and the kick after it. `generation` marks the handles of this attachment.
     pub fn attach(
         memory: M,
         layout: LinkLayout,
-        buffer_size: u32,
+        sizes: impl Into<BufferSizes>,
         generation: u32,
         quirks: Quirks,
     ) -> Result<Self, Error> {
-        let descriptors = |ring| u32::from(layout.ring(ring).count());
-        let count = descriptors(Ring::ToDriver).wrapping_add(descriptors(Ring::ToDevice));
-        let area = layout.buffers_end.wrapping_sub(layout.buffers);
-        let does_not_fit = Error::BuffersDoNotFit {
-            count,
-            size: buffer_size,
-            area,
-        };
-        let needed = count.checked_mul(buffer_size).ok_or(does_not_fit)?;
-        if needed > area || buffer_size & 3 != 0 || buffer_size <= raw::HEADER_SIZE {
-            return Err(does_not_fit);
+        let (sizes, mut buffers) = (sizes.into(), 0_u64);
+        for ring in [Ring::ToDriver, Ring::ToDevice] {
+            let (size, count) = (sizes.of(ring), layout.ring(ring).count());
+            if size & 3 != 0 || size <= raw::HEADER_SIZE {
+                return Err(Error::BufferSize { ring, size });
+            }
+            // No overflow: at most 2^15 times 2^32, twice.
+            buffers = buffers.wrapping_add(u64::from(size).wrapping_mul(count.into()));
         }
         // The area's start decides the alignment of every buffer.
-        if layout.buffers & 3 != 0 {
+        let room = layout.buffers_end.wrapping_sub(layout.buffers);
+        let does_not_fit = Error::BuffersDoNotFit {
+            buffers,
+            area: room,
+        };
+        if buffers > room.into() || layout.buffers & 3 != 0 {
             return Err(does_not_fit);
         }
-        let buffers = layout.area().ok_or(does_not_fit)?;
-        let mut receive =
-            DriverQueue::start(&memory, Ring::ToDriver, &layout, buffer_size, quirks)?;
-        let mut transmit =
-            DriverQueue::start(&memory, Ring::ToDevice, &layout, buffer_size, quirks)?;
+        let area = layout.area().ok_or(does_not_fit)?;
+        let mut receive = DriverQueue::start(&memory, Ring::ToDriver, &layout, sizes, quirks)?;
+        let mut transmit = DriverQueue::start(&memory, Ring::ToDevice, &layout, sizes, quirks)?;
         receive.offer_all(&memory)?;
         // The kick for them is the one after `ready`.
         let _ = receive.publish(&memory);
         // Returned transmit buffers are collected when needed; nobody has to wake us for them.
         transmit.wake(&memory, false)?;
         Ok(Self {
-            area: buffers,
+            area,
             memory,
             generation,
             receive,
@@ -126,8 +126,7 @@ impl<M: SharedMemory, const N: usize> Link<M, DeviceQueue<N>> {
             ..quirks
         };
         let buffers = layout.area().ok_or(Error::BuffersDoNotFit {
-            count: 1,
-            size: raw::HEADER_SIZE,
+            buffers: raw::HEADER_SIZE.into(),
             area: layout.buffers_end.wrapping_sub(layout.buffers),
         })?;
         let receive = DeviceQueue::start(&memory, Ring::ToDevice, &layout, quirks)?;

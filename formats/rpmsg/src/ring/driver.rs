@@ -6,7 +6,7 @@ use super::engine::{Engine, Slot};
 use super::side::{Side, Start};
 use super::{Kick, Quirks};
 use crate::error::Error;
-use crate::layout::{Aligned, Area, LinkLayout, Ring};
+use crate::layout::{Aligned, Area, BufferSizes, LinkLayout, Ring};
 use crate::memory::SharedMemory;
 use crate::raw;
 
@@ -34,21 +34,24 @@ pub struct DriverQueue<const N: usize> {
 }
 
 impl<const N: usize> DriverQueue<N> {
-    /// Writes an empty ring for buffers of `size` bytes: those of ring 0 first in the area, then those of ring 1.
+    /// Writes an empty ring for its buffers: those of ring 0 are first in the area, then those of ring 1.
     pub(crate) fn start<M: SharedMemory>(
         memory: &M,
         ring: Ring,
         link: &LinkLayout,
-        size: u32,
+        sizes: BufferSizes,
         quirks: Quirks,
     ) -> Result<Self, Error> {
         let layout = link.ring(ring);
         Side::fits::<N>(&layout)?;
+        let size = sizes.of(ring);
         let skipped = match ring {
             Ring::ToDriver => 0,
-            Ring::ToDevice => u32::from(link.ring(Ring::ToDriver).count()),
+            Ring::ToDevice => {
+                u32::from(link.ring(Ring::ToDriver).count()).wrapping_mul(sizes.to_driver)
+            }
         };
-        let buffers = link.buffers.wrapping_add(skipped.wrapping_mul(size));
+        let buffers = link.buffers.wrapping_add(skipped);
         let count = layout.count();
         let mut stock = [0; N];
         let flags = match ring {

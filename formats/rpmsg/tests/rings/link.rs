@@ -1,6 +1,6 @@
 //! Batches, buffers in hand, and suppression, between two honest sides.
 
-use rpmsg::{Device, Driver, Error, Kick, LinkLayout, Quirks, Ring};
+use rpmsg::{BufferSizes, Device, Driver, Error, Kick, LinkLayout, Quirks, Ring};
 
 use crate::support::{
     BASE, BUFFER, BUFFERS, CAPACITY, COUNT, Memory, TO_DEVICE, TO_DRIVER,
@@ -257,27 +257,66 @@ fn buffers_dropped_by_the_application_stay_out_of_use_and_harm_nothing() {
 }
 
 #[test]
-fn a_buffer_size_that_cannot_be_is_refused() {
+fn a_buffer_size_that_cannot_be_is_refused_in_either_direction() {
     let memory = Memory::new();
-    for (size, fits) in [
-        (64, true),
-        (20, true),
-        (16, false),
-        (0, false),
-        (66, false),
-        (68, false),
-    ] {
-        let attached =
-            Driver::<_, 16>::attach(memory.driver(), layout(), size, 1, Quirks::default());
-        let error = (!fits).then_some(Error::BuffersDoNotFit {
-            count: 16,
-            size,
-            area: 0x400,
-        });
-        assert_eq!(attached.err(), error);
+    let attached = |to_driver, to_device| {
+        let sizes = BufferSizes {
+            to_driver,
+            to_device,
+        };
+        Driver::<_, 16>::attach(memory.driver(), layout(), sizes, 1, Quirks::default()).err()
+    };
+    for size in [20, 64] {
+        assert_eq!(attached(size, size), None);
     }
-    let huge = Driver::<_, 16>::attach(memory.driver(), layout(), !3, 1, Quirks::default());
-    assert!(matches!(huge.err(), Some(Error::BuffersDoNotFit { .. })));
+    for size in [16, 0, 66, 3, !0] {
+        let refused = |ring| Some(Error::BufferSize { ring, size });
+        assert_eq!(attached(size, 64), refused(Ring::ToDriver));
+        assert_eq!(attached(64, size), refused(Ring::ToDevice));
+    }
+    // Eight of each fit into 1024 bytes, to the last one.
+    assert_eq!(attached(100, 28), None);
+    assert_eq!(attached(28, 100), None);
+    for (to_driver, to_device) in [(100, 32), (32, 100), (!3, 20), (20, !3), (!3, !3)] {
+        let refused = Error::BuffersDoNotFit {
+            buffers: 8 * (u64::from(to_driver) + u64::from(to_device)),
+            area: 0x400,
+        };
+        assert_eq!(attached(to_driver, to_device), Some(refused));
+    }
+}
+
+#[test]
+fn each_direction_has_buffers_of_its_own_size() {
+    for (to_driver, to_device) in [(100, 28), (28, 100)] {
+        let memory = Memory::new();
+        let sizes = BufferSizes {
+            to_driver,
+            to_device,
+        };
+        let quirks = Quirks::default();
+        let mut driver =
+            Driver::<_, 16>::attach(memory.driver(), layout(), sizes, 1, quirks).unwrap();
+        let _ = driver.flush();
+        let mut device = Device::<_, 16>::attach(memory.device(), layout(), 1, quirks).unwrap();
+        let fill = |size: u32| vec![size as u8; size as usize - 16];
+        for _ in 0..20 {
+            driver.send(1, 2, &fill(to_device)).unwrap();
+            let _ = driver.flush();
+            assert_eq!(next(&mut device).unwrap().unwrap(), fill(to_device));
+            device.send(2, 1, &fill(to_driver)).unwrap();
+            let _ = device.flush();
+            assert_eq!(next(&mut driver).unwrap().unwrap(), fill(to_driver));
+        }
+        let too_long = |size: u32| Error::PayloadTooLong {
+            end: size - 15,
+            room: size - 16,
+        };
+        let sent = driver.send(1, 2, &vec![0; to_device as usize - 15]);
+        assert_eq!(sent, Err(too_long(to_device)));
+        let sent = device.send(2, 1, &vec![0; to_driver as usize - 15]);
+        assert_eq!(sent, Err(too_long(to_driver)));
+    }
 }
 
 #[test]
@@ -292,8 +331,7 @@ fn a_device_whose_buffers_have_no_room_for_a_header_is_refused() {
     };
     assert_eq!(attached(16), Ok(()));
     let refused = Error::BuffersDoNotFit {
-        count: 1,
-        size: 16,
+        buffers: 16,
         area: 15,
     };
     assert_eq!(attached(15), Err(refused));
