@@ -98,7 +98,7 @@ impl<M: SharedMemory, const N: usize> Link<M, DriverQueue<N>> {
         let mut transmit = DriverQueue::start(&memory, Ring::ToDevice, &layout, sizes, quirks)?;
         receive.offer_all(&memory)?;
         // The kick for them is the one after `ready`.
-        let _ = receive.publish(&memory);
+        receive.show(&memory);
         // Returned transmit buffers are collected when needed; nobody has to wake us for them.
         transmit.wake(&memory, false)?;
         Ok(Self {
@@ -321,8 +321,22 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// Publishes what was sent and what was released, each ring once; who has to be kicked for it (rpmsg-lifecycle.md, L13).
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn flush(&mut self) -> Kick {
-        let returned = self.receive.publish(&self.memory);
-        returned.and(self.transmit.publish(&self.memory))
+        let Self {
+            memory,
+            receive,
+            transmit,
+            ..
+        } = self;
+        // Messages first, as somebody may be waiting for them; one fence is for both rings.
+        match (transmit.show(memory), receive.show(memory)) {
+            (0, 0) => Kick::NONE,
+            (0, returned) => receive.kick(fenced(memory), returned),
+            (sent, 0) => transmit.kick(fenced(memory), sent),
+            (sent, returned) => {
+                let kick = transmit.kick(fenced(memory), sent);
+                kick.and(receive.kick(memory, returned))
+            }
+        }
     }
 
     /// Asks for a kick at the next message, or for none; `true` if a message is there already and must be polled for before
@@ -437,6 +451,13 @@ impl RxBuffer {
     pub const fn header(&self) -> Header {
         self.header
     }
+}
+
+/// The memory after a full fence: what was shown before is seen by whoever wrote what is read now.
+#[inline]
+fn fenced<M: SharedMemory>(memory: &M) -> &M {
+    memory.fence();
+    memory
 }
 
 /// Copies the payload of the message that [`Link::next`] gave, as far as there is room.

@@ -263,11 +263,13 @@ impl<const N: usize> Engine for DeviceQueue<N> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn publish<M: SharedMemory>(&mut self, memory: &M) -> Kick {
-        match self.side.staged() {
-            0 => Kick::NONE,
-            staged => self.side.publish(memory, staged),
-        }
+    fn show<M: SharedMemory>(&mut self, memory: &M) -> u16 {
+        self.side.show(memory)
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn kick<M: SharedMemory>(&self, memory: &M, shown: u16) -> Kick {
+        self.side.kick(memory, shown)
     }
 
     fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {

@@ -22,7 +22,7 @@ pub struct DriverQueue<const N: usize> {
     room: u32,
     /// Who has each buffer: [`STOCK`], [`HELD`], or the peer, since the epoch that stands here.
     owners: [u16; N],
-    /// What is given now is published at the end of this epoch. Buffers of earlier ones, and those alone, are the peer's to return.
+    /// What is given now is shown at the end of this epoch. Buffers of earlier ones, and those alone, are the peer's to return.
     epoch: u16,
     /// What stands in the available ring, so that an entry is only stored where it changes.
     entries: [u16; N],
@@ -261,16 +261,20 @@ impl<const N: usize> Engine for DriverQueue<N> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn publish<M: SharedMemory>(&mut self, memory: &M) -> Kick {
-        let staged = self.side.staged();
-        if staged == 0 {
-            return Kick::NONE;
+    fn show<M: SharedMemory>(&mut self, memory: &M) -> u16 {
+        let shown = self.side.show(memory);
+        if shown != 0 {
+            self.epoch = match self.epoch.wrapping_add(1) {
+                LAST_EPOCH => self.first_epoch(),
+                next => next,
+            };
         }
-        self.epoch = match self.epoch.wrapping_add(1) {
-            LAST_EPOCH => self.first_epoch(),
-            next => next,
-        };
-        self.side.publish(memory, staged)
+        shown
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn kick<M: SharedMemory>(&self, memory: &M, shown: u16) -> Kick {
+        self.side.kick(memory, shown)
     }
 
     fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {

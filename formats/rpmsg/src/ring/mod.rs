@@ -100,14 +100,17 @@ pub(crate) mod engine {
         /// Puts a buffer that is held aside, unused, for the next `take`.
         fn keep(&mut self, id: u16) -> Result<(), Error>;
 
-        /// Hands a buffer that is held, with `len` bytes, to the peer, at the next `publish`.
+        /// Hands a buffer that is held, with `len` bytes, to the peer, at the next `show`.
         fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) -> Result<(), Error>;
 
         /// The same for a buffer that was just taken, of which nobody else has heard: there is nothing to ask.
         fn pass<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32);
 
-        /// Shows the peer everything given; the ring's kick, if it wants to be kicked for it.
-        fn publish<M: SharedMemory>(&mut self, memory: &M) -> Kick;
+        /// Shows the peer everything given; how many buffers that were.
+        fn show<M: SharedMemory>(&mut self, memory: &M) -> u16;
+
+        /// The ring's kick, if the peer wants to be kicked for the `shown` buffers of [`Engine::show`]; after a full fence.
+        fn kick<M: SharedMemory>(&self, memory: &M, shown: u16) -> Kick;
 
         /// Asks the peer to kick us from now on, or not to; `true` if there is something to take already.
         fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error>;

@@ -104,12 +104,6 @@ impl Side {
         })
     }
 
-    /// Entries written and not yet published.
-    #[inline]
-    pub(super) fn staged(&self) -> u16 {
-        self.next.wrapping_sub(self.published)
-    }
-
     /// Whether the peer is known to have given anything that we have not taken.
     #[inline]
     pub(super) fn has_more(&self) -> bool {
@@ -183,13 +177,29 @@ impl Side {
         });
     }
 
-    /// Shows the peer every entry written, of which there are some; our kick, if it wants to be kicked for them.
+    /// Shows the peer every entry written; how many those are.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn publish<M: SharedMemory>(&mut self, memory: &M, staged: u16) -> Kick {
-        if !self.plain {
-            return self.publish_for_an_index(memory, staged);
+    pub(super) fn show<M: SharedMemory>(&mut self, memory: &M) -> u16 {
+        let staged = self.next.wrapping_sub(self.published);
+        if staged == 0 {
+            return 0;
         }
-        self.show(memory, staged);
+        self.published = self.next;
+        self.limit = self.limit.wrapping_add(staged);
+        let index = self.ours.at().wrapping_add(raw::RING_INDEX);
+        memory.store_u16(index, self.published, Ordering::Release);
+        memory.clean(index, 2);
+        staged
+    }
+
+    /// Our kick, if the peer wants to be kicked for what was shown.
+    ///
+    /// VirtIO 1.3, 2.7.13.4.1: index first, then the flags, with a full fence between, or both sides may sleep.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) fn kick<M: SharedMemory>(&self, memory: &M, shown: u16) -> Kick {
+        if let Some(events) = self.events {
+            return self.kick_at_an_index(memory, shown, events);
+        }
         let flags = self.theirs.at().wrapping_add(raw::RING_FLAGS);
         memory.invalidate(flags, 2);
         match memory.load_u16(flags, Ordering::Relaxed) & self.heeded {
@@ -198,33 +208,18 @@ impl Side {
         }
     }
 
-    /// The same where event indices were agreed on; nothing in a broken ring.
+    /// The same where event indices were agreed on.
     #[cold]
-    fn publish_for_an_index<M: SharedMemory>(&mut self, memory: &M, staged: u16) -> Kick {
-        let (Some(events), false) = (self.events, self.broken) else {
-            return Kick::NONE;
-        };
-        self.show(memory, staged);
+    fn kick_at_an_index<M: SharedMemory>(&self, memory: &M, shown: u16, events: Events) -> Kick {
         memory.invalidate(events.theirs, 2);
         let event = memory.load_u16(events.theirs, Ordering::Relaxed);
         // VirtIO 1.3, 2.7.10: whether this batch reached the index asked for.
-        let reached = self.published.wrapping_sub(event).wrapping_sub(1) < staged;
+        let reached = self.published.wrapping_sub(event).wrapping_sub(1) < shown;
         if reached || self.heeded == 0 {
             self.kick
         } else {
             Kick::NONE
         }
-    }
-
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn show<M: SharedMemory>(&mut self, memory: &M, staged: u16) {
-        self.published = self.next;
-        self.limit = self.limit.wrapping_add(staged);
-        let index = self.ours.at().wrapping_add(raw::RING_INDEX);
-        memory.store_u16(index, self.published, Ordering::Release);
-        memory.clean(index, 2);
-        // VirtIO 1.3, 2.7.13.4.1: index first, then the flags, with a full fence between, or both sides may sleep.
-        memory.fence();
     }
 
     /// Asks the peer to kick us, or not to; whether there is something to take already.
@@ -256,8 +251,9 @@ impl Side {
         self.refused = Some(error);
         self.broken = true;
         self.plain = false;
-        // Nothing is left to take without a look.
+        // Nothing is left to take without a look, and nothing to show.
         self.peer = self.taken;
+        self.next = self.published;
     }
 
     #[inline]

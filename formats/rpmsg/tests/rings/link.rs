@@ -30,6 +30,27 @@ fn l13_nothing_is_published_before_the_flush_and_a_batch_is_published_once() {
 }
 
 #[test]
+fn l13_one_full_fence_is_for_both_rings() {
+    let memory = Memory::new();
+    let mut driver = driver(&memory);
+    let mut device = device(&memory);
+    let fences = |kick: &mut dyn FnMut() -> Kick| {
+        let before = memory.fences();
+        (kick(), memory.fences() - before)
+    };
+    assert_eq!(fences(&mut || device.flush()), (Kick::NONE, 0));
+    driver.send(1, 2, b"question").unwrap();
+    let (kick, count) = fences(&mut || driver.flush());
+    assert!(kick.wants(Ring::ToDevice) && count == 1);
+    assert_eq!(next(&mut device).unwrap().unwrap(), b"question");
+    device.send(2, 1, b"answer").unwrap();
+    driver.wake_on_buffer(true).unwrap();
+    let (kick, count) = fences(&mut || device.flush());
+    assert!(kick.wants(Ring::ToDevice) && kick.wants(Ring::ToDriver));
+    assert_eq!(count, 1);
+}
+
+#[test]
 fn the_peers_index_is_read_once_per_batch() {
     let memory = Memory::new();
     let mut driver = driver(&memory);

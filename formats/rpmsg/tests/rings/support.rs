@@ -86,7 +86,7 @@ impl Parts {
 pub(crate) struct Memory {
     bytes: RefCell<Vec<u8>>,
     loads: Cell<u64>,
-    stores: Cell<u64>,
+    fences: Cell<u64>,
 }
 
 impl Memory {
@@ -95,7 +95,7 @@ impl Memory {
         Self {
             bytes: RefCell::new(vec![0; SIZE as usize]),
             loads: Cell::new(0),
-            stores: Cell::new(0),
+            fences: Cell::new(0),
         }
     }
 
@@ -129,6 +129,11 @@ impl Memory {
     /// Loads so far, as one number.
     pub(crate) fn loads(&self) -> u64 {
         self.loads.get()
+    }
+
+    /// Full fences so far.
+    pub(crate) fn fences(&self) -> u64 {
+        self.fences.get()
     }
 
     /// What the peer writes, rules or not.
@@ -187,7 +192,6 @@ impl Side<'_> {
     }
 
     fn check_store(&self, at: u32, len: u32, align: u32) {
-        self.memory.stores.set(self.memory.stores.get() + 1);
         assert_eq!(at % align, 0, "unaligned store of {len} at {at:#x}");
         assert!(
             self.writable
@@ -198,7 +202,11 @@ impl Side<'_> {
     }
 }
 
-impl Coherence for Side<'_> {}
+impl Coherence for Side<'_> {
+    fn fence(&self) {
+        self.memory.fences.set(self.memory.fences.get() + 1);
+    }
+}
 
 impl SharedMemory for Side<'_> {
     fn load_u16(&self, at: u32, order: Ordering) -> u16 {

@@ -11,15 +11,17 @@ use std::sync::Arc;
 
 use loom::sync::Notify;
 use loom::thread;
-use rpmsg::{Device, Driver, Error, Kick, Link, LinkLayout, Queue, Quirks};
+use rpmsg::{Device, Driver, Error, Kick, Link, LinkLayout, Queue, Quirks, RxBuffer};
 
 use crate::memory::{BUFFER, Memory, Plant};
 
 /// A way through the rings.
 #[derive(Clone, Copy, Debug)]
 struct Case {
-    /// Who sends.
+    /// Who sends first.
     driver_sends: bool,
+    /// Whether every message is answered, by a flush that shows both rings.
+    answered: bool,
     /// How kicks are asked for: by an index, or by a flag.
     event_index: bool,
     descriptors: u32,
@@ -47,6 +49,7 @@ fn loom_finds_no_order_in_which_a_message_is_slept_through_or_seen_half_written(
         for event_index in [true, false] {
             explore(Case {
                 driver_sends,
+                answered: false,
                 event_index,
                 descriptors: 2,
                 messages: 2,
@@ -62,6 +65,7 @@ fn loom_finds_no_order_in_which_a_returned_buffer_is_slept_through_or_filled_too
         for event_index in [true, false] {
             explore(Case {
                 driver_sends,
+                answered: false,
                 event_index,
                 descriptors: 1,
                 messages: 2,
@@ -69,6 +73,32 @@ fn loom_finds_no_order_in_which_a_returned_buffer_is_slept_through_or_filled_too
             });
         }
     }
+}
+
+#[test]
+fn loom_finds_no_order_in_which_one_fence_is_too_few_for_both_rings() {
+    for driver_sends in [true, false] {
+        for event_index in [true, false] {
+            explore(Case {
+                driver_sends,
+                answered: true,
+                event_index,
+                descriptors: 1,
+                messages: 1,
+                plant: Plant::Nothing,
+            });
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn loom_finds_the_answer_slept_through_where_the_fences_are_taken_out() {
+    explore(Case {
+        answered: true,
+        descriptors: 1,
+        ..planted(Plant::NoFences, false)
+    });
 }
 
 #[test]
@@ -92,6 +122,7 @@ fn loom_finds_the_half_written_message_where_the_order_is_taken_out() {
 fn planted(plant: Plant, event_index: bool) -> Case {
     Case {
         driver_sends: true,
+        answered: false,
         event_index,
         descriptors: 2,
         messages: 1,
@@ -123,15 +154,26 @@ fn run(case: Case) {
         ours: host,
         theirs: core,
     };
-    let other = thread::spawn(move || match case.driver_sends {
-        true => receive(device, &bells_of_device, case.messages),
-        false => send(device, &bells_of_device, case.messages),
-    });
-    match case.driver_sends {
-        true => send(driver, &bells_of_driver, case.messages),
-        false => receive(driver, &bells_of_driver, case.messages),
-    }
+    let other = thread::spawn(move || work(device, &bells_of_device, case, !case.driver_sends));
+    work(driver, &bells_of_driver, case, case.driver_sends);
     other.join().unwrap();
+}
+
+fn work<Q: Queue>(mut link: Link<Memory, Q>, bells: &Bells, case: Case, sends_first: bool) {
+    for number in 0..case.messages {
+        if sends_first {
+            send(&mut link, bells, number);
+            bells.ring(link.flush());
+        }
+        if case.answered || !sends_first {
+            let message = receive(&mut link, bells, number);
+            link.release(message).unwrap();
+            if case.answered && !sends_first {
+                send(&mut link, bells, number);
+            }
+            bells.ring(link.flush());
+        }
+    }
 }
 
 fn attach(memory: &Memory, layout: LinkLayout) -> (Driver<Memory, 2>, Device<Memory, 2>) {
@@ -143,41 +185,35 @@ fn attach(memory: &Memory, layout: LinkLayout) -> (Driver<Memory, 2>, Device<Mem
     (driver, device)
 }
 
-/// Sends so many messages, and sleeps where there is no buffer.
-fn send<Q: Queue>(mut link: Link<Memory, Q>, bells: &Bells, messages: u32) {
-    for number in 0..messages {
-        while let Err(error) = link.send(1, 2, &mark(number)) {
-            assert!(matches!(error, Error::NoBuffer { .. }), "{error}");
-            if !link.wake_on_buffer(true).unwrap() {
-                bells.ours.wait();
-            }
-            link.wake_on_buffer(false).unwrap();
+/// Sends a message; sleeps where there is no buffer.
+fn send<Q: Queue>(link: &mut Link<Memory, Q>, bells: &Bells, number: u32) {
+    while let Err(error) = link.send(1, 2, &mark(number)) {
+        assert!(matches!(error, Error::NoBuffer { .. }), "{error}");
+        if !link.wake_on_buffer(true).unwrap() {
+            bells.ours.wait();
         }
-        bells.ring(link.flush());
+        link.wake_on_buffer(false).unwrap();
     }
 }
 
-/// Receives so many messages, and sleeps where there is none.
-fn receive<Q: Queue>(mut link: Link<Memory, Q>, bells: &Bells, messages: u32) {
-    for number in 0..messages {
-        let message = loop {
-            if let Some(message) = link.receive().unwrap() {
-                break message;
-            }
-            if !link.wake_on_message(true).unwrap() {
-                bells.ours.wait();
-            }
-            link.wake_on_message(false).unwrap();
-        };
-        let mut bytes = [0; 4];
-        let copied = link.read(&message, 0, &mut bytes).unwrap();
-        assert!(
-            copied == 4 && bytes == mark(number),
-            "message {number} is {bytes:?}"
-        );
-        link.release(message).unwrap();
-        bells.ring(link.flush());
-    }
+/// The next message, which has to be this one; sleeps where there is none.
+fn receive<Q: Queue>(link: &mut Link<Memory, Q>, bells: &Bells, number: u32) -> RxBuffer {
+    let message = loop {
+        if let Some(message) = link.receive().unwrap() {
+            break message;
+        }
+        if !link.wake_on_message(true).unwrap() {
+            bells.ours.wait();
+        }
+        link.wake_on_message(false).unwrap();
+    };
+    let mut bytes = [0; 4];
+    let copied = link.read(&message, 0, &mut bytes).unwrap();
+    assert!(
+        copied == 4 && bytes == mark(number),
+        "message {number} is {bytes:?}"
+    );
+    message
 }
 
 /// A payload that no other message has, and no fresh memory.
