@@ -6,8 +6,7 @@ use std::time::Duration;
 use platform::Core;
 use resource_table::{SharedVdev, SharedView, Table, Vdev};
 use rpmsg::{
-    DRIVER_LINE, FEATURE_NAME_SERVICE, Kick, LinkLayout, Ring, StatusWord, VIRTIO_ID_RPMSG,
-    VringLayout, Window,
+    DRIVER_LINE, Features, Kick, LinkLayout, Ring, StatusWord, VIRTIO_ID_RPMSG, VringLayout, Window,
 };
 
 use crate::doorbell::Doorbell;
@@ -85,7 +84,7 @@ impl Place {
             page,
             features: Some((
                 page.saturating_add(vdev.driver_features_offset()),
-                vdev.device_features & FEATURE_NAME_SERVICE,
+                vdev.device_features & Features::NAME_SERVICE.low(),
             )),
         })
     }

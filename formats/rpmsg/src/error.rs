@@ -93,6 +93,32 @@ pub enum Error {
         /// Bytes of the area.
         area: u32,
     },
+    /// Two forms of the configuration differ in which size comes first, and nothing says which one it is (rpmsg-features.md, F6).
+    #[error(
+        "sizes {first} and {second} in a configuration that is NuttX' or Linux' first proposal"
+    )]
+    ConfigAmbiguous {
+        /// The first size.
+        first: u32,
+        /// The second one.
+        second: u32,
+    },
+    /// A device asks for buffers by a configuration of no known form (rpmsg-features.md, F4).
+    #[error("features {features:#x} with a configuration of {len} bytes: no known form")]
+    ConfigForm {
+        /// Features 0 to 31 of the offer.
+        features: u32,
+        /// Bytes of the configuration.
+        len: usize,
+    },
+    /// The head of Linux' configuration says something else than its first version (rpmsg-features.md, F5).
+    #[error("a configuration of version {version} and {size} bytes; version 1 has 11")]
+    ConfigHead {
+        /// The version.
+        version: u8,
+        /// The length that it says it has.
+        size: u16,
+    },
     /// A descriptor is chained to another or refers to a table; a message is always one buffer.
     #[error("{ring}: buffer {id} is chained or indirect (flags {flags:#x})")]
     DescriptorChained {
@@ -118,6 +144,18 @@ pub enum Error {
     EndpointsExhausted {
         /// Endpoints there can be.
         limit: usize,
+    },
+    /// The driver accepted features above 31 and not VIRTIO_F_VERSION_1 (rpmsg-features.md, F3).
+    #[error("features {features:#x} accepted without VIRTIO_F_VERSION_1")]
+    FeaturesNotModern {
+        /// All that were accepted.
+        features: u64,
+    },
+    /// The driver accepted what the device did not offer (rpmsg-features.md, F3).
+    #[error("features {features:#x} accepted but not offered")]
+    FeaturesNotOffered {
+        /// Those too many.
+        features: u64,
     },
     /// The header says that the message is longer than what was delivered.
     #[error("{ring}: message of {len} bytes in a buffer of {room}")]

@@ -266,7 +266,7 @@ impl LinkLayout {
         })
     }
 
-    /// The same for a driver and a device that both accepted [`raw::FEATURE_EVENT_INDEX`]: kicks are asked for by an index,
+    /// The same for a driver and a device that both accepted [`crate::Features::EVENT_INDEX`]: kicks are asked for by an index,
     /// so that a batch under way is kicked for once however often it is flushed (VirtIO 1.3, 2.7.10).
     #[must_use]
     pub const fn with_event_index(self) -> Self {
@@ -310,6 +310,17 @@ impl BufferSizes {
             Ring::ToDevice => self.to_device,
             Ring::ToDriver => self.to_driver,
         }
+    }
+
+    /// Whether buffers can have them (rpmsg-features.md, F7): whole words, and more than a header.
+    pub(crate) fn checked(self) -> Result<Self, Error> {
+        for ring in [Ring::ToDriver, Ring::ToDevice] {
+            let size = self.of(ring);
+            if size & 3 != 0 || size <= raw::HEADER_SIZE {
+                return Err(Error::BufferSize { ring, size });
+            }
+        }
+        Ok(self)
     }
 }
 

@@ -19,7 +19,7 @@
 //! rule. Nothing is published and no kick is asked for before [`Link::flush`], so batches cost one index write and one kick.
 //!
 //! Above it, [`Session`] gives endpoints, addresses and the name service; [`DriverLife`] and [`DeviceLife`] say when rings may be
-//! touched at all (`rpmsg-lifecycle.md`).
+//! touched at all (`rpmsg-lifecycle.md`), and an [`Agreement`] what both sides do on them (`rpmsg-features.md`).
 //!
 //! ```
 //! # use std::{cell::RefCell, sync::atomic::Ordering};
@@ -73,6 +73,7 @@
 
 mod endpoint;
 mod error;
+mod features;
 mod layout;
 mod lifecycle;
 mod link;
@@ -83,6 +84,7 @@ mod ring;
 
 pub use endpoint::{Endpoint, Event, Session};
 pub use error::Error;
+pub use features::{Agreement, Features};
 pub use layout::{BufferSizes, LinkLayout, Ring, VringLayout, Window};
 pub use lifecycle::{
     DeviceLife, DeviceStep, DriverLife, DriverStep, RestartSign, Status, StatusWord,
@@ -91,7 +93,7 @@ pub use link::{Device, Driver, Link, RxBuffer, TxBuffer};
 pub use memory::{Coherence, SharedMemory};
 pub use name_service::{Announcement, Change, ServiceName, Services};
 pub use raw::{
-    ANY_ADDRESS, DEVICE_LINE, DRIVER_LINE, DYNAMIC_ADDRESSES, FEATURE_EVENT_INDEX,
-    FEATURE_NAME_SERVICE, HEADER_SIZE, Header, NAME_SERVICE_ADDRESS, VIRTIO_ID_RPMSG,
+    ANY_ADDRESS, DEVICE_LINE, DRIVER_LINE, DYNAMIC_ADDRESSES, HEADER_SIZE, Header,
+    NAME_SERVICE_ADDRESS, VIRTIO_ID_RPMSG,
 };
 pub use ring::{DeviceQueue, DriverQueue, Kick, Queue, Quirks};

@@ -5,6 +5,7 @@
 use core::sync::atomic::Ordering;
 
 use crate::error::Error;
+use crate::features::Features;
 use crate::layout::Window;
 use crate::memory::SharedMemory;
 use crate::raw;
@@ -72,6 +73,20 @@ impl StatusWord {
         memory.invalidate(self.at, 2);
         let [status, _] = memory.load_u16(self.at, Ordering::Acquire).to_le_bytes();
         Status(status)
+    }
+
+    /// Which of a table's 32 features the driver accepted (rpmsg-features.md, F9).
+    pub fn accepted<M: SharedMemory>(&self, memory: &M) -> Features {
+        let at = self.at.wrapping_sub(ACCEPTED_BEFORE_STATUS);
+        memory.invalidate(at, 4);
+        Features::from_bits(memory.load_u32(at, Ordering::Acquire).into())
+    }
+
+    /// Writes which ones we accept, before [`DriverLife::ready`].
+    pub fn accept<M: SharedMemory>(&self, memory: &M, features: Features) {
+        let at = self.at.wrapping_sub(ACCEPTED_BEFORE_STATUS);
+        memory.store_u32(at, features.low(), Ordering::Release);
+        memory.clean(at, 4);
     }
 
     fn store<M: SharedMemory>(&self, memory: &M, status: Status) {
@@ -382,3 +397,5 @@ const fn following(generation: u32) -> u32 {
 const TABLE_PAGE: u32 = 0x1000;
 /// Behind type, id, notify id, two feature words and the length of the configuration.
 const STATUS_OFFSET: u32 = 24;
+/// How far in front of it the second feature word stands.
+const ACCEPTED_BEFORE_STATUS: u32 = 8;

@@ -75,15 +75,10 @@ impl<M: SharedMemory, const N: usize> Link<M, DriverQueue<N>> {
         generation: u32,
         quirks: Quirks,
     ) -> Result<Self, Error> {
-        let (sizes, mut buffers) = (sizes.into(), 0_u64);
-        for ring in [Ring::ToDriver, Ring::ToDevice] {
-            let (size, count) = (sizes.of(ring), layout.ring(ring).count());
-            if size & 3 != 0 || size <= raw::HEADER_SIZE {
-                return Err(Error::BufferSize { ring, size });
-            }
-            // No overflow: at most 2^15 times 2^32, twice.
-            buffers = buffers.wrapping_add(u64::from(size).wrapping_mul(count.into()));
-        }
+        let sizes = sizes.into().checked()?;
+        // No overflow: at most 2^15 times 2^32, twice.
+        let all = |ring| u64::from(sizes.of(ring)).wrapping_mul(layout.ring(ring).count().into());
+        let buffers = all(Ring::ToDriver).wrapping_add(all(Ring::ToDevice));
         // The area's start decides the alignment of every buffer.
         let room = layout.buffers_end.wrapping_sub(layout.buffers);
         let does_not_fit = Error::BuffersDoNotFit {

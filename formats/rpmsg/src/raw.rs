@@ -2,10 +2,6 @@
 
 /// The virtio device id of an RPMsg device.
 pub const VIRTIO_ID_RPMSG: u32 = 7;
-/// Feature bit 0 of the device: it announces its services.
-pub const FEATURE_NAME_SERVICE: u32 = 1;
-/// Feature bit 29, VIRTIO_F_EVENT_IDX: kicks are asked for by an index instead of a flag.
-pub const FEATURE_EVENT_INDEX: u32 = 1 << 29;
 /// Bytes of the header in front of each message.
 pub const HEADER_SIZE: u32 = 16;
 /// The address at which announcements are received.

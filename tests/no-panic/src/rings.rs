@@ -4,10 +4,10 @@ use core::hint::black_box;
 use core::sync::atomic::Ordering;
 
 use rpmsg::{
-    Announcement, Change, Coherence, Device, DeviceLife, DeviceQueue, DeviceStep, Driver,
-    DriverLife, DriverQueue, DriverStep, Endpoint, Error, Event, Kick, LinkLayout, Quirks,
-    RxBuffer, ServiceName, Services, Session, SharedMemory, StatusWord, TxBuffer, VringLayout,
-    Window,
+    Agreement, Announcement, BufferSizes, Change, Coherence, Device, DeviceLife, DeviceQueue,
+    DeviceStep, Driver, DriverLife, DriverQueue, DriverStep, Endpoint, Error, Event, Features,
+    Kick, LinkLayout, Quirks, RxBuffer, ServiceName, Services, Session, SharedMemory, StatusWord,
+    TxBuffer, VringLayout, Window,
 };
 
 /// Memory in which every load answers something else.
@@ -62,13 +62,30 @@ pub fn ring_layout(
 }
 
 #[unsafe(no_mangle)]
+pub fn agreed(
+    offer: u64,
+    config: &[u8],
+    bits: u64,
+    usual: BufferSizes,
+    device: bool,
+) -> Result<(Features, BufferSizes), Error> {
+    let (offer, bits) = (Features::from_bits(offer), Features::from_bits(bits));
+    let agreed = match device {
+        false => Agreement::of_driver(offer, config, bits, usual)?,
+        true => Agreement::of_device(offer, config, bits, usual)?,
+    };
+    black_box(Agreement::config(agreed.sizes()));
+    Ok((agreed.features(), agreed.sizes()))
+}
+
+#[unsafe(no_mangle)]
 pub fn ring_driver(
     layout: LinkLayout,
-    size: u32,
+    sizes: BufferSizes,
     at: u32,
     quirks: Quirks,
 ) -> Result<AnyDriver, Error> {
-    AnyDriver::attach(Anything, layout, size, at, quirks)
+    AnyDriver::attach(Anything, layout, sizes, at, quirks)
 }
 
 #[unsafe(no_mangle)]
@@ -178,6 +195,7 @@ pub fn life_status(
 ) -> Result<StatusWord, Error> {
     let word = StatusWord::new(window, table, entry, vrings)?;
     black_box(word.load(&Anything));
+    word.accept(&Anything, word.accepted(&Anything));
     Ok(word)
 }
 

@@ -4,6 +4,7 @@
 //! seeds; the programs of `tools/fuzz/libfuzzer` give the same functions to libFuzzer, which watches what is covered and
 //! needs a nightly compiler (`cargo fuzz`).
 
+mod features;
 mod memory;
 mod name_service;
 mod parsers;
@@ -12,6 +13,7 @@ mod search;
 mod seeds;
 mod services;
 
+pub use features::features;
 pub use name_service::name_service;
 pub use parsers::{bundle, certificate, protocol, resource_table, trust_update};
 pub use rings::{device, driver};
@@ -31,7 +33,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target {
         name: "bundle",
         run: bundle,
@@ -51,6 +53,11 @@ pub const TARGETS: [Target; 9] = [
         name: "driver",
         run: driver,
         seeds: seeds::rings,
+    },
+    Target {
+        name: "features",
+        run: features,
+        seeds: seeds::features,
     },
     Target {
         name: "name-service",

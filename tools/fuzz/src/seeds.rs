@@ -56,6 +56,14 @@ pub(crate) fn rings() -> Vec<Seed> {
     ]
 }
 
+pub(crate) fn features() -> Vec<Seed> {
+    seeds![
+        "../corpus/features/ambiguous.hex",
+        "../corpus/features/linux.hex",
+        "../corpus/features/nuttx.hex",
+    ]
+}
+
 pub(crate) fn name_service() -> Vec<Seed> {
     seeds![
         "../corpus/name-service/comes-and-goes.hex",

@@ -67,7 +67,7 @@ fn resource_table(_at: u32) -> Vec<u8> {
         3,
         rpmsg::VIRTIO_ID_RPMSG,
         0,
-        rpmsg::FEATURE_NAME_SERVICE,
+        rpmsg::Features::NAME_SERVICE.low(),
         0,
         0,
         2 << 8,

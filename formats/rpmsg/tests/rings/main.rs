@@ -1,6 +1,7 @@
 //! Both roles over one window that fails the test at the first access which is not allowed.
 
 mod coherence;
+mod features;
 mod habits;
 mod hostile_device;
 mod hostile_driver;

@@ -1,28 +1,37 @@
-//! Every rule of docs/rpmsg-lifecycle.md is cited by code and by a test.
+//! Every rule of the normative texts is cited by code and by a test.
 
 use std::path::Path;
 use std::{fs, iter};
 
+/// A text, the letter before its numbers, and how many rules it has.
+const TEXTS: [(&str, char, u32); 2] = [
+    ("rpmsg-features.md", 'F', 9),
+    ("rpmsg-lifecycle.md", 'L', 15),
+];
+/// Who keeps them.
+const CRATES: [&str; 2] = ["formats/rpmsg", "host"];
+
 #[test]
-fn every_rule_of_the_life_cycle_is_cited_by_code_and_by_a_test() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(here.join("../../docs/rpmsg-lifecycle.md")).unwrap();
-    let rules: Vec<u32> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("**L")?.split_once(".**")?.0.parse().ok())
-        .collect();
-    assert_eq!(rules, (1..=15).collect::<Vec<_>>());
-    let code = sources(&here.join("src"));
-    let tests = sources(&here.join("tests"));
-    for rule in rules {
-        let cited = code
-            .split(|letter: char| !letter.is_ascii_alphanumeric())
-            .any(|word| word == format!("L{rule}"));
-        assert!(cited, "no code cites L{rule}");
-        assert!(
-            tests.contains(&format!("fn l{rule}_")),
-            "no test of L{rule}"
-        );
+fn every_rule_of_the_texts_is_cited_by_code_and_by_a_test() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |part| CRATES.map(|name| sources(&workspace.join(name).join(part)));
+    let (code, tests) = (read("src").concat(), read("tests").concat());
+    for (text, letter, count) in TEXTS {
+        let text = fs::read_to_string(workspace.join("docs").join(text)).unwrap();
+        let number = |line: &str| {
+            let rest = line.strip_prefix("**")?.strip_prefix(letter)?;
+            rest.split_once(".**")?.0.parse().ok()
+        };
+        let rules: Vec<u32> = text.lines().filter_map(number).collect();
+        assert_eq!(rules, (1..=count).collect::<Vec<_>>());
+        for rule in rules {
+            let cited = code
+                .split(|letter: char| !letter.is_ascii_alphanumeric())
+                .any(|word| word == format!("{letter}{rule}"));
+            assert!(cited, "no code cites {letter}{rule}");
+            let test = format!("fn {}{rule}_", letter.to_ascii_lowercase());
+            assert!(tests.contains(&test), "no test of {letter}{rule}");
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub const WORDS: [u32; 35] = [
     3,
     rpmsg::VIRTIO_ID_RPMSG,
     0,
-    rpmsg::FEATURE_NAME_SERVICE,
+    rpmsg::Features::NAME_SERVICE.low(),
     0,
     0,
     (VRINGS as u32) << 8,

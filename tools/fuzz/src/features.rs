@@ -1,0 +1,46 @@
+//! What a device offers and how it asks for sizes, and what both sides make of it.
+
+use rpmsg::{Agreement, BufferSizes, Features};
+
+/// Eight bytes of features, then a configuration.
+pub fn features(input: &[u8]) {
+    let (Some(bits), config) = (input.first_chunk(), input.get(8..).unwrap_or_default()) else {
+        return;
+    };
+    let offer = Features::from_bits(u64::from_le_bytes(*bits));
+    for known in [Features::default(), KNOWN, Features::from_bits(u64::MAX)] {
+        let Ok(agreed) = Agreement::of_driver(offer, config, known, USUAL) else {
+            continue;
+        };
+        let accepted = agreed.features();
+        assert!(offer.has(accepted), "{accepted:?} of {offer:?}");
+        // The one feature that has two bits.
+        let known = known.with(SIZES);
+        assert!(known.has(accepted), "{accepted:?} of {known:?}");
+        assert!(accepted.bits() >> 32 == 0 || accepted.has(Features::VERSION_1));
+        let sizes = agreed.sizes();
+        for size in [sizes.to_driver, sizes.to_device] {
+            assert!(size > 16 && size % 4 == 0, "{size}");
+        }
+        if accepted.without(SIZES) == accepted {
+            assert_eq!(sizes, USUAL);
+        }
+        // What the driver writes is what the device understands.
+        let device = Agreement::of_device(offer, config, accepted, USUAL);
+        assert_eq!(device, Ok(agreed));
+        let again = Agreement::config(sizes);
+        let linux = Agreement::of_driver(Features::BUFFER_SIZES, &again, KNOWN, USUAL);
+        assert_eq!(linux.map(|agreed| agreed.sizes()), Ok(sizes));
+    }
+}
+
+const KNOWN: Features = Features::NAME_SERVICE
+    .with(Features::BUFFER_SIZES)
+    .with(Features::EVENT_INDEX)
+    .with(Features::VERSION_1)
+    .with(Features::PACKED_RING);
+const SIZES: Features = Features::from_bits(0b110);
+const USUAL: BufferSizes = BufferSizes {
+    to_driver: 512,
+    to_device: 512,
+};
