@@ -50,12 +50,10 @@ impl<const N: usize> DeviceQueue<N> {
         // The used index need not begin at 0: other devices ran on this ring, or the driver filled it beforehand.
         let published = memory.load_u16(used, Ordering::Acquire);
         let offered = memory.load_u16(available, Ordering::Acquire);
-        let ahead = offered.wrapping_sub(published);
-        let taken = if quirks.used_ring_prefilled && ahead > count {
-            published.wrapping_sub(count)
-        } else {
-            published
-        };
+        // Filled beforehand, it is a whole ring ahead of what was taken, however much the driver has offered by now.
+        let behind = published.wrapping_sub(count);
+        let prefilled = quirks.used_ring_prefilled && offered.wrapping_sub(behind) <= count;
+        let taken = if prefilled { behind } else { published };
         let start = Start {
             ours: layout.used(),
             theirs: layout.available(),

@@ -74,6 +74,41 @@ fn a_used_ring_filled_beforehand_is_not_a_backlog() {
 }
 
 #[test]
+fn messages_sent_before_the_device_joined_arrive_up_to_a_full_ring() {
+    // rpmsg-lite's master waits for no link, and takes its buffers from the used ring that it filled.
+    for sent in 0..=COUNT {
+        for start in [0, 5, 0xfffc_u16] {
+            let memory = Memory::new();
+            let mut driver = driver(&memory);
+            for number in 0..sent {
+                driver.send(1, 2, &number.to_le_bytes()).unwrap();
+            }
+            let _ = driver.flush();
+            // The same after the indices have gone on, with everything returned.
+            let ids: Vec<_> = (0..sent)
+                .map(|index| memory.peek_u16(TO_DEVICE.available_entry(index)))
+                .collect();
+            for (index, id) in (start..=u16::MAX).chain(0..).zip(ids) {
+                memory.poke(TO_DEVICE.available_entry(index), &id.to_le_bytes());
+            }
+            let [offered, used] = [sent, COUNT].map(|ahead| start.wrapping_add(ahead));
+            memory.poke(TO_DEVICE.available_index(), &offered.to_le_bytes());
+            memory.poke(TO_DEVICE.used_index(), &used.to_le_bytes());
+            let mut device = lite_device(&memory);
+            for number in 0..sent {
+                assert_eq!(next(&mut device).unwrap().unwrap(), number.to_le_bytes());
+            }
+            assert_eq!(device.receive(), Ok(None));
+            let _ = device.flush();
+            assert_eq!(
+                memory.peek_u16(TO_DEVICE.used_index()),
+                used.wrapping_add(sent)
+            );
+        }
+    }
+}
+
+#[test]
 fn a_used_ring_filled_beforehand_needs_the_switch() {
     let memory = Memory::new();
     let mut driver = driver(&memory);
