@@ -151,7 +151,7 @@ pub enum DriverStep {
     Prepare,
     /// The link is valid.
     Run,
-    /// The link is gone; drop it, and call [`DriverLife::begin`] for another.
+    /// The link is gone; drop it, and call [`DriverLife::again`] for another.
     Restart(RestartSign),
 }
 
@@ -162,8 +162,27 @@ impl DriverLife {
     pub fn begin<M: SharedMemory>(memory: &M, status: StatusWord, seed: u32) -> Self {
         let line = status.line(raw::DRIVER_LINE);
         let before = line.generation(memory);
+        Self::after(memory, status, before.unwrap_or(seed.wrapping_shl(16)))
+    }
+
+    /// Begins once more, where the status may stand elsewhere by now; kick both rings afterwards.
+    ///
+    /// Whatever stands in our line, the generation is one that this driver never had: the peer can write there, and handles
+    /// of an earlier one must not come to life again (L3, L8).
+    #[must_use]
+    pub fn again<M: SharedMemory>(self, memory: &M, status: StatusWord) -> Self {
+        let stands = status.line(raw::DRIVER_LINE).generation(memory);
+        match following(self.generation) {
+            // Another driver's, and the device shall see that we are not that one.
+            taken if stands == Some(taken) => Self::after(memory, status, taken),
+            _ => Self::after(memory, status, self.generation),
+        }
+    }
+
+    fn after<M: SharedMemory>(memory: &M, status: StatusWord, before: u32) -> Self {
+        let generation = following(before);
         status.store(memory, Status::RESET);
-        let generation = following(before.unwrap_or(seed.wrapping_shl(16)));
+        let line = status.line(raw::DRIVER_LINE);
         line.write(memory, generation, 0);
         Self {
             status,

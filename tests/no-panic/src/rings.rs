@@ -205,6 +205,11 @@ pub fn life_driver(status: StatusWord, seed: u32) -> DriverLife {
 }
 
 #[unsafe(no_mangle)]
+pub fn life_driver_again(life: DriverLife, status: StatusWord) -> DriverLife {
+    life.again(&Anything, status)
+}
+
+#[unsafe(no_mangle)]
 pub fn life_driver_step(life: &mut DriverLife) -> DriverStep {
     life.wait_no_longer(&Anything);
     life.ready(&Anything);

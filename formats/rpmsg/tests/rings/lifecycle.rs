@@ -2,11 +2,13 @@
 
 use proptest::prelude::*;
 use rpmsg::{
-    DEVICE_LINE, DRIVER_LINE, DeviceLife, DeviceStep, DriverLife, DriverStep, Error, RestartSign,
-    Status,
+    DEVICE_LINE, DRIVER_LINE, DeviceLife, DeviceStep, Driver, DriverLife, DriverStep, Error,
+    Quirks, RestartSign, Status,
 };
 
-use crate::support::{ENTRY, Memory, assert_link_works_after_attaching_anew, status};
+use crate::support::{
+    BUFFER, CAPACITY, ENTRY, Memory, assert_link_works_after_attaching_anew, layout, status,
+};
 
 const STATUS: u32 = ENTRY + 24;
 
@@ -91,6 +93,52 @@ fn l3_a_driver_takes_driver_ok_back_before_it_shows_its_generation() {
     assert_eq!(driver_generation(&memory), first.generation());
     let second = DriverLife::begin(&memory.driver(), status(), 7);
     assert_ne!(second.generation(), first.generation());
+}
+
+#[test]
+fn l3_no_word_of_the_devices_brings_a_drivers_generation_back() {
+    let memory = Memory::new();
+    let mut driver = DriverLife::begin(&memory.driver(), status(), 7);
+    let mut seen = vec![driver.generation()];
+    // Its own first one, none, the one that is to come, and a cleared page.
+    let lies: [(u32, u32); 5] = [
+        (4, (7 << 16) + 1),
+        (4, 7 << 16),
+        (0, 0),
+        (4, 0),
+        (4, (7 << 16) + 6),
+    ];
+    for (offset, word) in lies {
+        memory.poke(DRIVER_LINE + offset, &word.to_le_bytes());
+        driver = driver.again(&memory.driver(), status());
+        assert!(!seen.contains(&driver.generation()), "{offset}: {word:#x}");
+        assert_ne!(driver.generation(), word);
+        assert_eq!(driver_generation(&memory), driver.generation());
+        assert_eq!(memory.peek::<1>(STATUS), [0]);
+        seen.push(driver.generation());
+    }
+}
+
+#[test]
+fn l8_a_handle_stays_stale_where_the_device_turns_the_generation_back() {
+    let memory = Memory::new();
+    let life = DriverLife::begin(&memory.driver(), status(), 7);
+    let attach = |life: &DriverLife| {
+        let quirks = Quirks::default();
+        Driver::<_, CAPACITY>::attach(memory.driver(), layout(), BUFFER, life.generation(), quirks)
+            .unwrap()
+    };
+    let mut link = attach(&life);
+    let old = link.reserve().unwrap();
+    let handle = life.generation();
+    memory.poke(DRIVER_LINE + 4, &handle.wrapping_sub(1).to_le_bytes());
+    let life = life.again(&memory.driver(), status());
+    let mut link = attach(&life);
+    let stale = Error::PeerRestarted {
+        handle,
+        link: life.generation(),
+    };
+    assert_eq!(link.commit(old, 1, 2, 3), Err(stale));
 }
 
 #[test]
