@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use ta_protocol::Status;
-use testbed::machine::{Ended, Machine, Output};
+use testbed::machine::{Ended, Machine, Output, SUCCESSOR};
 
 use crate::images::{Bundles, Images};
 
@@ -76,6 +76,28 @@ impl Board {
             Ended::Exit(0) => Ok(()),
             ended => bail!("the board ended as {ended:?}"),
         }
+    }
+
+    /// Puts another Linux in the place of this one (kexec); the secure world and the core run on.
+    ///
+    /// # Errors
+    /// Where the next one does not come up, or the board was reset.
+    pub fn restart_linux(&mut self) -> Result<()> {
+        let resets = self.machine.resets();
+        self.begin_kexec()?;
+        self.machine.boot(PATIENCE)?;
+        ensure!(self.machine.resets() == resets, "the board was reset");
+        Ok(())
+    }
+
+    /// As [`Board::restart_linux`], without waiting for the next one.
+    ///
+    /// # Errors
+    /// Where the board is off.
+    pub fn begin_kexec(&mut self) -> Result<()> {
+        let [kernel, initrd] = SUCCESSOR;
+        let command = format!("probe kexec {kernel:#x} {initrd:#x}");
+        Ok(self.machine.type_line(&command)?)
     }
 
     /// Runs a command in Linux' shell.

@@ -248,6 +248,7 @@ impl Images {
         );
         config.extra = vec!["-device".into(), "virtio-rng-device".into()];
         config.limit = LIMIT;
+        config.successor = kind == Kind::Product;
         Ok(config)
     }
 

@@ -96,7 +96,10 @@ const UNSAFE: &[(&str, &str)] = &[
     ("corewarden-ta", "entry points and GlobalPlatform calls"),
     ("corewarden", "the shared_memory module"),
     ("testbed", "the supervisor's process and mapping code"),
-    ("guest", "attacks on memory as root would make them"),
+    (
+        "guest",
+        "attacks on memory as root would make them, and kexec_load",
+    ),
 ];
 
 #[test]

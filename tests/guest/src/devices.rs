@@ -1,25 +1,21 @@
 //! A program of Linux that uses the pins and buses of the core's firmware, and then lies to it.
 
-use std::{fs, time::Duration};
-
 use anyhow::{Context, Result, ensure};
 use corewarden::{
-    Error, Limit,
-    cli::{Machine, ThisMachine},
-    hub::{Hub, Options},
-    place::{Place, Target},
+    Limit,
+    hub::Hub,
     services::{Channel, Failure, Status, Transport, gpio, i2c, spi},
-    shared_memory::Window,
-    ta::Client,
 };
 use embedded_hal::{
     digital::{InputPin, OutputPin, StatefulOutputPin},
     i2c::{I2c, Operation},
     spi::{Operation as SpiOperation, SpiDevice},
 };
-use platform::Platform;
 
-use crate::memory::number;
+use crate::{
+    link::{PATIENCE, hub},
+    memory::number,
+};
 
 /// Uses each service `count` times and lies to each of them in between; one line of output for each.
 pub(crate) fn run(core: &str, count: &str) -> Result<()> {
@@ -39,27 +35,6 @@ pub(crate) fn run(core: &str, count: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn hub(core: u32) -> Result<Hub> {
-    let text = fs::read_to_string("/etc/corewarden/platform.toml")?;
-    let platform = Platform::try_from(toml::from_str::<platform::File>(&text)?)?;
-    let found = platform.core(core).context("the platform has this core")?;
-    let mut machine = ThisMachine::default();
-    let (window, bell) = (machine.window(found)?, machine.doorbell(found)?);
-    let find = move |window: &Window| {
-        let mut client = Client::open(ThisMachine::default().transport()?, core)?;
-        let (state, master) = (client.state()?, client.master_table()?);
-        let target = Target {
-            core: platform.core(core).ok_or(Error::PlatformCore { core })?,
-            master: &master.bytes,
-            starts: state.start_counter,
-            device: 0,
-            handshake: PATIENCE,
-        };
-        Place::find(&target, window)
-    };
-    Ok(Hub::driver(find, window, bell, Options::default())?)
 }
 
 fn channel(hub: &Hub, service: &str) -> Result<Channel<corewarden::hub::Endpoint>> {
@@ -214,6 +189,3 @@ fn told(channel: &mut Channel<corewarden::hub::Endpoint>, request: &[u8]) -> Res
     );
     Ok(true)
 }
-
-/// How long the core may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);

@@ -5,11 +5,17 @@ mod devices;
 #[cfg(target_arch = "aarch64")]
 mod dma;
 #[cfg(target_arch = "aarch64")]
+mod kexec;
+#[cfg(target_arch = "aarch64")]
+mod link;
+#[cfg(target_arch = "aarch64")]
 mod memory;
 #[cfg(target_arch = "aarch64")]
 mod race;
 #[cfg(target_arch = "aarch64")]
 mod session;
+#[cfg(target_arch = "aarch64")]
+mod talk;
 
 use std::process::ExitCode;
 
@@ -33,8 +39,10 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["write", address, value] => memory::write(address, value),
         ["devices", core, count] => devices::run(core, count),
         ["dma", address] => dma::run(address),
+        ["kexec", kernel, initrd] => kexec::run(kernel, initrd),
         ["session", core, steps @ ..] => session::run(core, steps),
         ["sessions", count, core] => session::many(count, core),
+        ["talk", core, first] => talk::run(core, first),
         ["race", core, file, count] => race::run(core, file, count),
         _ => anyhow::bail!("unknown attack {arguments:?}"),
     }

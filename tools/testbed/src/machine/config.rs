@@ -27,7 +27,13 @@ pub struct Config {
     pub panic_at: Option<PanicPoint>,
     /// Which QEMU.
     pub qemu: Qemu,
+    /// Keep a second kernel and initramfs at [`SUCCESSOR`], in RAM that Linux is told to leave alone, so that it can start
+    /// another one from there (kexec).
+    pub successor: bool,
 }
+
+/// Where the kernel and the initramfs lie with which a running Linux can be replaced.
+pub const SUCCESSOR: [u64; 2] = [0x7800_0000, 0x7b00_0000];
 
 /// Named points at which a test may let the supervisor panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +71,7 @@ impl Config {
             logs,
             panic_at: None,
             qemu,
+            successor: false,
         }
     }
 

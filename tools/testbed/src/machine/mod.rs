@@ -46,7 +46,7 @@ use self::journal::{Journal, Waited};
 use self::port::Port;
 use self::supervisor::{Request, Started, Supervisor};
 
-pub use self::config::{Config, PanicPoint};
+pub use self::config::{Config, PanicPoint, SUCCESSOR};
 pub use self::error::{Ended, Error, Fault};
 pub use self::journal::{Event, Happening, Line, Rings};
 pub use self::memory::{Memory, Region};
@@ -279,6 +279,11 @@ impl Machine {
     /// Lets B die as if it had crashed.
     pub fn crash_core(&self) -> Result<(), Error> {
         self.request(Request::Crash)
+    }
+
+    /// Resets B, as its own watchdog would: its memory stays, and the secure world sees nothing of it.
+    pub fn reset_core(&self) -> Result<(), Error> {
+        self.request(Request::Reset)
     }
 
     /// Doorbells so far.

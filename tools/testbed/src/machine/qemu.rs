@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::Command;
 
-use super::Config;
+use super::config::{Config, SUCCESSOR};
 use super::error::{Doing, Fault};
 use super::memory::{CORE_RAM_SIZE, Memory, PRIVATE_OFFSET};
 
@@ -44,6 +44,10 @@ pub(super) fn board(config: &Config, ends: &BoardEnds) -> Result<Command, Fault>
     let mut append = format!(
         "console=ttyAMA0 panic=-1 rdinit=/init initrd={INITRD_ADDRESS:#x},{initrd_size} quiet"
     );
+    if config.successor {
+        // RAM begins at 1 GiB.
+        append.push_str(&format!(" mem={}M", (SUCCESSOR[0] >> 20) - 1024));
+    }
     if !config.append.is_empty() {
         append.push(' ');
         append.push_str(&config.append);
@@ -71,6 +75,11 @@ pub(super) fn board(config: &Config, ends: &BoardEnds) -> Result<Command, Fault>
     command
         .arg("-device")
         .arg(loaded(&config.initrd, INITRD_ADDRESS));
+    if config.successor {
+        let [kernel, initrd] = SUCCESSOR;
+        command.arg("-device").arg(loaded(&config.kernel, kernel));
+        command.arg("-device").arg(loaded(&config.initrd, initrd));
+    }
     // -append is refused without -kernel; the kernel proper is already in RAM.
     command.args(["-kernel", "/dev/null", "-append", &append]);
     command
@@ -133,8 +142,8 @@ pub(super) const CORE_BOOT_ADDRESS: u32 = 0x2100_0000;
 pub(super) const SECURE_LOG: &str = "secure.log";
 
 /// TF-A is built to enter the kernel here.
-const KERNEL_ADDRESS: u32 = 0x6000_0000;
-const INITRD_ADDRESS: u32 = 0x6800_0000;
+const KERNEL_ADDRESS: u64 = 0x6000_0000;
+const INITRD_ADDRESS: u64 = 0x6800_0000;
 
 fn channel(id: &str, end: &OwnedFd) -> [String; 2] {
     [
@@ -143,7 +152,7 @@ fn channel(id: &str, end: &OwnedFd) -> [String; 2] {
     ]
 }
 
-fn loaded(file: &Path, address: u32) -> OsString {
+fn loaded(file: &Path, address: u64) -> OsString {
     let mut device = option("loader,file=", file);
     device.push(format!(",addr={address:#x},force-raw=on"));
     device

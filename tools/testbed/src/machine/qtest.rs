@@ -54,6 +54,11 @@ pub(super) fn read_word(address: u32) -> String {
     format!("readl {address:#x}\n")
 }
 
+/// Writes a word of memory.
+pub(super) fn write_word(address: u32, value: u32) -> String {
+    format!("writel {address:#x} {value:#x}\n")
+}
+
 fn hexadecimal(word: &str) -> Option<u64> {
     u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()
 }
@@ -117,5 +122,6 @@ mod tests {
             "set_irq_in /machine/armv7m unnamed-gpio-in 7 1\n"
         );
         assert_eq!(read_word(0x2100_0000), "readl 0x21000000\n");
+        assert_eq!(write_word(0xe000_0000, 16), "writel 0xe0000000 0x10\n");
     }
 }

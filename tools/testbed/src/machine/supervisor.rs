@@ -36,6 +36,8 @@ pub(super) enum Request {
         arguments: Value,
         answer: Sender<Result<Value, String>>,
     },
+    /// Reset B, as its own watchdog would; its memory stays as it is.
+    Reset,
     /// Stop everything.
     Stop,
     /// Copy Linux' console to this stream from now on.
@@ -221,6 +223,13 @@ impl Supervisor {
                         .send(qmp::command(name, &arguments).as_bytes())
                     {
                         self.answers.push_back(answer);
+                    }
+                }
+                Ok(Request::Reset) => {
+                    if let Some(core) = &mut self.core_process {
+                        let reset = qtest::write_word(CORE_RESET, CORE_RESET_NOW);
+                        // One that takes nothing any more is dead already.
+                        let _ = core.qtest.port.send(reset.as_bytes());
                     }
                 }
                 Ok(Request::Tap(port)) => self.tap = Some(port),
@@ -521,6 +530,9 @@ const LINE_ACKNOWLEDGE: u32 = 6;
 
 const CORE_INTERRUPTS: &str = "/machine/armv7m";
 const DOORBELL_INTERRUPT: u32 = 7;
+/// AIRCR with its key and SYSRESETREQ (Armv7-M, B3.2.6).
+const CORE_RESET: u32 = 0xe000_ed0c;
+const CORE_RESET_NOW: u32 = 0x05fa_0004;
 /// A longer "line" is binary garbage; it is cut.
 const LONGEST_LINE: usize = 1 << 16;
 

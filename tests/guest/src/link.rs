@@ -1,0 +1,43 @@
+//! The link of a core, from this Linux.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result};
+use corewarden::{
+    Error,
+    cli::{Machine, ThisMachine},
+    hub::{Hub, Options},
+    place::{Place, Target},
+    shared_memory::Window,
+    ta::Client,
+};
+use platform::Platform;
+
+/// A hub that attaches to the core, and asks the TA anew at each attach.
+pub(crate) fn hub(core: u32) -> Result<Hub> {
+    let text = fs::read_to_string("/etc/corewarden/platform.toml")?;
+    let platform = Platform::try_from(toml::from_str::<platform::File>(&text)?)?;
+    let found = platform.core(core).context("the platform has this core")?;
+    let mut machine = ThisMachine::default();
+    let (window, bell) = (machine.window(found)?, machine.doorbell(found)?);
+    let find = move |window: &Window| {
+        let mut client = Client::open(ThisMachine::default().transport()?, core)?;
+        let (state, master) = (client.state()?, client.master_table()?);
+        let target = Target {
+            core: platform.core(core).ok_or(Error::PlatformCore { core })?,
+            master: &master.bytes,
+            starts: state.start_counter,
+            device: 0,
+            handshake: PATIENCE,
+        };
+        Place::find(&target, window)
+    };
+    let options = Options {
+        handshake: PATIENCE,
+        ..Options::default()
+    };
+    Ok(Hub::driver(find, window, bell, options)?)
+}
+
+/// How long the core may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
