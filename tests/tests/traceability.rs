@@ -52,6 +52,29 @@ fn every_row_has_a_promise_a_source_and_a_proof() {
     }
 }
 
+#[test]
+fn every_row_of_the_life_cycle_names_tests_that_are_there() {
+    let found = found();
+    let document = read(&workspace().join("docs/rpmsg-lifecycle.md"));
+    let (_, table) = document
+        .split_once("| event |")
+        .expect("the table of who does what when");
+    let rows: Vec<_> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert!(rows.len() > 15, "only {} rows", rows.len());
+    for row in rows {
+        let tests = proofs(row);
+        assert!(!tests.is_empty(), "no test: {row}");
+        for test in tests {
+            let places = found.get(test).map_or(0, Vec::len);
+            assert_eq!(places, 1, "{test}, of {row}");
+        }
+    }
+}
+
 fn document() -> String {
     fs::read_to_string(workspace().join("docs/traceability.md")).expect("the document")
 }

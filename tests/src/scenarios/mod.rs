@@ -3,6 +3,7 @@
 mod devices;
 mod isolation;
 mod leftovers;
+mod life;
 mod policy;
 mod predictions;
 mod refusals;
@@ -30,6 +31,7 @@ pub fn of(kind: Kind) -> Vec<&'static Test> {
             sessions::TESTS,
             isolation::TESTS,
             wires::TESTS,
+            life::TESTS,
             restart::TESTS,
             leftovers::TESTS,
         ],

@@ -1,0 +1,316 @@
+//! A link whose ends restart: the core, Linux by kexec, and both (rpmsg-lifecycle.md, 3).
+//!
+//! `probe talk` counts what it sends and what is answered, and ends with an error where a message is lost, doubled or left
+//! over from another life without a restart that the library reported. Here it is said what restarts, and when.
+
+use std::{thread, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use ta_protocol::Status;
+use testbed::machine::{Core, READY, Region};
+
+use crate::{
+    board::{Board, PATIENCE},
+    suite::Test,
+    tests,
+};
+
+pub(super) const TESTS: &[Test] = tests![
+    a_core_restarted_under_fifty_numbered_messages_loses_only_what_is_told,
+    a_stream_goes_on_through_every_kind_of_restart_of_the_core,
+    another_image_under_a_driver_that_is_attached_is_told_and_talked_to,
+    an_i2c_request_that_the_core_restarts_under_is_told_and_asked_again,
+    linux_restarts_by_kexec_while_the_core_runs,
+    core_and_linux_restart_before_during_and_after_a_kexec,
+    a_core_that_crashes_during_a_kexec_is_started_by_the_next_linux,
+];
+
+/// How a core can restart.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// By a reset of its own, which the secure world does not see: the image goes on with its memory.
+    Itself,
+    /// It dies, and the TA is asked to stop, load and start it.
+    Crash,
+    /// The TA is asked to stop, load and start it.
+    Order,
+}
+
+fn a_core_restarted_under_fifty_numbered_messages_loses_only_what_is_told(
+    board: &mut Board,
+) -> Result<()> {
+    board.run_firmware(ECHO)?;
+    let mut talk = Talk::begin(board, 1)?;
+    for way in [Way::Itself, Way::Crash, Way::Order] {
+        talk.step(board, "send 50")?;
+        let before = talk.step(board, "receive 20")?;
+        restart(board, ECHO, way)?;
+        let after = talk.step(board, "restarted")?;
+        ensure!(after.told == before.told + 1, "{way:?}: {after:?}");
+        ensure!(after.lost <= before.lost + 30, "{way:?}: {after:?}");
+        ensure!(after.generation != before.generation, "{way:?}: {after:?}");
+        talk.answered_all(board)?;
+    }
+    // Nobody takes these, so all of them are lost, and told.
+    board.corewarden("stop")?;
+    let before = talk.step(board, "send 50")?;
+    board.run_firmware(ECHO)?;
+    let after = talk.step(board, "restarted")?;
+    ensure!(after.lost == before.lost + 50, "{before:?}, {after:?}");
+    talk.answered_all(board)?;
+    talk.end(board)
+}
+
+fn a_stream_goes_on_through_every_kind_of_restart_of_the_core(board: &mut Board) -> Result<()> {
+    board.run_firmware(ECHO)?;
+    let mut talk = Talk::begin(board, 1)?;
+    let ways = [
+        Way::Itself,
+        Way::Order,
+        Way::Itself,
+        Way::Crash,
+        Way::Itself,
+    ];
+    talk.ask(board, &format!("stream {}", ways.len()))?;
+    for way in ways {
+        attached(board)?;
+        thread::sleep(Duration::from_millis(100));
+        restart(board, ECHO, way)?;
+    }
+    let said = talk.answer(board)?;
+    ensure!(said.told == ways.len() as u64, "{said:?}");
+    ensure!(said.answered > 500 && said.flying == 0, "{said:?}");
+    println!("    {} answered, {} told as lost", said.answered, said.lost);
+    talk.end(board)
+}
+
+/// The image in between has another service, which the same hub finds.
+fn another_image_under_a_driver_that_is_attached_is_told_and_talked_to(
+    board: &mut Board,
+) -> Result<()> {
+    board.run_firmware(ECHO)?;
+    let mut talk = Talk::begin(board, 1)?;
+    let before = talk.answered_all(board)?;
+    restart(board, DEVICES, Way::Order)?;
+    let during = talk.step(board, "i2c 0")?;
+    ensure!(during.generation != before.generation, "{during:?}");
+    restart(board, ECHO, Way::Order)?;
+    let after = talk.step(board, "restarted")?;
+    ensure!(after.told == before.told + 1, "{after:?}");
+    talk.answered_all(board)?;
+    talk.end(board)
+}
+
+fn an_i2c_request_that_the_core_restarts_under_is_told_and_asked_again(
+    board: &mut Board,
+) -> Result<()> {
+    board.run_firmware(DEVICES)?;
+    let mut talk = Talk::begin(board, 1)?;
+    talk.step(board, "i2c 0")?;
+    // The request is under way while nobody is there to answer it.
+    board.corewarden("stop")?;
+    talk.ask(board, "i2c 1")?;
+    board.run_firmware(DEVICES)?;
+    let said = talk.answer(board)?;
+    ensure!(said.told == 1 && said.lost == 1, "{said:?}");
+    talk.ask(board, "i2c 3")?;
+    for _ in 0..2 {
+        attached(board)?;
+        thread::sleep(Duration::from_millis(100));
+        board.machine.reset_core()?;
+    }
+    let said = talk.answer(board)?;
+    ensure!(said.told == 3, "{said:?}");
+    talk.end(board)
+}
+
+/// The old Linux leaves every buffer full and sessions of the TEE open; nothing of that reaches the next one.
+fn linux_restarts_by_kexec_while_the_core_runs(board: &mut Board) -> Result<()> {
+    board.run_firmware(ECHO)?;
+    let before = leave_unanswered(board)?;
+    board.succeed("for i in 1 2 3; do (sleep 9999 | probe session 0 hold >/dev/null &); done")?;
+    let counter = board.corewarden("status")?["start_counter"].clone();
+    board.restart_linux()?;
+
+    let status = board.corewarden("status")?;
+    ensure!(status["state"] == "Running", "{status}");
+    ensure!(status["start_counter"] == counter, "{status}");
+    for bundle in [ECHO, "echo-v2.cwfw"] {
+        let refusal = board.refused(&format!("load /fw/{bundle}"))?;
+        ensure!(refusal.status == Status::BadState, "{refusal:?}");
+    }
+    board.corewarden("start")?;
+    let after = talk_anew(board)?;
+    ensure!(after.generation != before.generation, "{after:?}");
+    // ta-api.md 2.9: three of the sixteen are still the old Linux's.
+    let text = board.succeed("probe sessions 17 0")?;
+    ensure!(text.matches(" 0x00000000").count() == 13, "{text}");
+
+    board.corewarden("stop")?;
+    board.expect_wiped()?;
+    board.run_firmware(ECHO)?;
+    talk_anew(board).map(drop)
+}
+
+fn core_and_linux_restart_before_during_and_after_a_kexec(board: &mut Board) -> Result<()> {
+    board.run_firmware(ECHO)?;
+    let before = leave_unanswered(board)?;
+    board.machine.reset_core()?;
+    board.begin_kexec()?;
+    let mut during = 0;
+    while board.machine.expect(READY, MOMENT).is_err() {
+        board.machine.reset_core()?;
+        during += 1;
+    }
+    ensure!(during > 1, "the core restarted {during} times meanwhile");
+    board.machine.reset_core()?;
+    let after = talk_anew(board)?;
+    ensure!(after.generation != before.generation, "{after:?}");
+    board.corewarden("stop")?;
+    board.expect_wiped()
+}
+
+fn a_core_that_crashes_during_a_kexec_is_started_by_the_next_linux(
+    board: &mut Board,
+) -> Result<()> {
+    board.run_firmware(ECHO)?;
+    leave_unanswered(board)?;
+    restart(board, ECHO, Way::Order)?;
+    board.begin_kexec()?;
+    board.machine.crash_core()?;
+    board.machine.boot(PATIENCE)?;
+    ensure!(board.state()? == "Crashed", "the crash is seen");
+    board.corewarden("stop")?;
+    board.expect_wiped()?;
+    board.run_firmware(ECHO)?;
+    talk_anew(board).map(drop)
+}
+
+/// Leaves a program behind that has filled every buffer in both directions.
+fn leave_unanswered(board: &mut Board) -> Result<Said> {
+    let mut talk = Talk::begin(board, 1)?;
+    talk.answered_all(board)?;
+    let said = talk.step(board, "fill")?;
+    ensure!(said.flying > 512, "two rings of 256 are full: {said:?}");
+    Ok(said)
+}
+
+/// Talks with numbers that nobody used before: an older answer would be noticed.
+fn talk_anew(board: &mut Board) -> Result<Said> {
+    let mut talk = Talk::begin(board, 1_000_000)?;
+    let said = talk.answered_all(board)?;
+    ensure!(said.told == 0, "{said:?}");
+    talk.end(board)?;
+    Ok(said)
+}
+
+fn restart(board: &mut Board, bundle: &str, way: Way) -> Result<()> {
+    match way {
+        Way::Itself => return Ok(board.machine.reset_core()?),
+        Way::Crash => {
+            board.machine.crash_core()?;
+            board.machine.wait_core(Core::Dead, PATIENCE)?;
+        }
+        Way::Order => {}
+    }
+    board.corewarden("stop")?;
+    board.run_firmware(bundle)
+}
+
+/// Waits until the core has joined the rings that were prepared for it: by the back door, as no message may be needed.
+fn attached(board: &mut Board) -> Result<()> {
+    for _ in 0..2000 {
+        let word = |at| -> Result<u32> {
+            let mut bytes = [0; 4];
+            board
+                .machine
+                .memory()
+                .read(Region::Window, at, &mut bytes)?;
+            Ok(u32::from_le_bytes(bytes))
+        };
+        // rpmsg-lifecycle.md, 1: the driver's echo, the device's generation, the status byte.
+        if word(0xe08)? == word(0xe44)? && word(24 + 24)? & 0xff == 7 {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let said = board.succeed("cat /tmp/said")?;
+    bail!("the core does not join the rings: {said}")
+}
+
+/// `probe talk` in the background of Linux' shell.
+struct Talk {
+    steps: u32,
+}
+
+/// What it said after a step.
+#[derive(Debug)]
+struct Said {
+    answered: u64,
+    flying: u64,
+    lost: u64,
+    told: u64,
+    generation: String,
+}
+
+impl Talk {
+    fn begin(board: &mut Board, first: u32) -> Result<Self> {
+        board.succeed(&format!(
+            "rm -f /tmp/steps; mkfifo /tmp/steps; (probe talk 0 {first} </tmp/steps >/tmp/said 2>&1 &); exec 9>/tmp/steps"
+        ))?;
+        Ok(Self { steps: 0 })
+    }
+
+    fn ask(&mut self, board: &mut Board, step: &str) -> Result<()> {
+        self.steps += 1;
+        board.succeed(&format!("echo '{step}' >&9")).map(drop)
+    }
+
+    fn answer(&mut self, board: &mut Board) -> Result<Said> {
+        let line = self.steps;
+        let text = board.succeed(&format!(
+            "i=0; until [ $(wc -l </tmp/said) -ge {line} ] || [ $i -gt 1200 ]; do usleep 50000; i=$((i+1)); done; sed -n {line}p /tmp/said"
+        ))?;
+        let field = |name: &str| {
+            let value = text.split(name).nth(1)?;
+            value.split_ascii_whitespace().next()
+        };
+        let number = |name: &str| -> Result<u64> {
+            let value = field(name).with_context(|| format!("step {line} said {text:?}"))?;
+            Ok(value.parse()?)
+        };
+        let said = Said {
+            answered: number("answered=")?,
+            flying: number("flying=")?,
+            lost: number("lost=")?,
+            told: number("told=")?,
+            generation: field("generation=").unwrap_or_default().to_owned(),
+        };
+        let sent = number("sent=")?;
+        ensure!(sent == said.answered + said.flying + said.lost, "{text}");
+        Ok(said)
+    }
+
+    fn step(&mut self, board: &mut Board, step: &str) -> Result<Said> {
+        self.ask(board, step)?;
+        self.answer(board)
+    }
+
+    /// Fifty more messages, each of which is answered.
+    fn answered_all(&mut self, board: &mut Board) -> Result<Said> {
+        self.step(board, "send 50")?;
+        let said = self.step(board, "receive 50")?;
+        ensure!(said.flying == 0, "{said:?}");
+        Ok(said)
+    }
+
+    fn end(self, board: &mut Board) -> Result<()> {
+        board
+            .succeed("exec 9>&-; while pidof probe >/dev/null; do usleep 20000; done")
+            .map(drop)
+    }
+}
+
+const ECHO: &str = "echo.cwfw";
+const DEVICES: &str = "devices.cwfw";
+const MOMENT: Duration = Duration::from_millis(300);
