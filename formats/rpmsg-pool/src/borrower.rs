@@ -2,7 +2,7 @@
 
 use rpmsg::SharedMemory;
 
-use crate::error::Error;
+use crate::error::{Error, Refused};
 use crate::layout::PoolLayout;
 use crate::notice::{Lent, Returned};
 
@@ -21,12 +21,24 @@ pub struct Borrower<M, const N: usize> {
 /// Bytes that were lent, still in their slot.
 ///
 /// Holding one tells you that they lie inside the pool; the lender may still change them, so what is read twice may differ. Who gives
-/// it back has it no more:
+/// it back has it no more, neither to read nor to give back:
 ///
-/// ```compile_fail
-/// fn after<M: rpmsg::SharedMemory>(pool: &mut rpmsg_pool::Borrower<M, 4>, loan: rpmsg_pool::Loan) {
+/// ```
+/// fn read_it<M: rpmsg::SharedMemory>(pool: &mut rpmsg_pool::Borrower<M, 4>, loan: rpmsg_pool::Loan) {
+///     let _ = pool.read(&loan, 0, &mut [0; 4]);
+///     let _ = pool.give_back(loan);
+/// }
+/// ```
+/// ```compile_fail,E0382
+/// fn read_it<M: rpmsg::SharedMemory>(pool: &mut rpmsg_pool::Borrower<M, 4>, loan: rpmsg_pool::Loan) {
 ///     let _ = pool.give_back(loan);
 ///     let _ = pool.read(&loan, 0, &mut [0; 4]);
+/// }
+/// ```
+/// ```compile_fail,E0382
+/// fn twice<M: rpmsg::SharedMemory>(pool: &mut rpmsg_pool::Borrower<M, 4>, loan: rpmsg_pool::Loan) {
+///     let _ = pool.give_back(loan);
+///     let _ = pool.give_back(loan);
 /// }
 /// ```
 #[must_use = "a dropped loan keeps its slot from the lender until the pool is made anew: give it back"]
@@ -59,6 +71,8 @@ impl<M: SharedMemory, const N: usize> Borrower<M, N> {
     }
 
     /// Takes what was lent.
+    ///
+    /// What is refused by another error than [`Error::Sequence`] is counted all the same, and answered by [`Lent::refused`] (P7).
     pub fn take(&mut self, lent: Lent) -> Result<Loan, Error> {
         let Lent {
             slot,
@@ -71,6 +85,7 @@ impl<M: SharedMemory, const N: usize> Borrower<M, N> {
                 last: self.last,
             });
         }
+        self.last = sequence;
         let (count, limit) = (self.layout.count(), self.layout.size());
         let of = usize::from(slot);
         let held = (slot < count).then(|| self.held.get_mut(of)).flatten();
@@ -87,7 +102,6 @@ impl<M: SharedMemory, const N: usize> Borrower<M, N> {
         }
         let at = self.layout.place(slot, 0, 0, limit)?;
         *held = Some(sequence);
-        self.last = sequence;
         self.memory.invalidate(at, length);
         Ok(Loan {
             slot,
@@ -115,8 +129,10 @@ impl<M: SharedMemory, const N: usize> Borrower<M, N> {
     }
 
     /// Gives a loan back. The notice has to reach the lender, however long a full ring takes.
-    pub fn give_back(&mut self, loan: Loan) -> Result<Returned, Error> {
-        self.check(&loan)?;
+    pub fn give_back(&mut self, loan: Loan) -> Result<Returned, Refused<Loan>> {
+        if let Err(error) = self.check(&loan) {
+            return Err(Refused::new(error, loan));
+        }
         let Loan { slot, sequence, .. } = loan;
         if let Some(held) = self.held.get_mut(usize::from(slot)) {
             *held = None;

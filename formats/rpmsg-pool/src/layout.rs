@@ -43,6 +43,21 @@ impl PoolLayout {
         self.size
     }
 
+    /// Refuses pools that have bytes in common: each direction has its own (P2).
+    pub fn check_apart(&self, other: &Self) -> Result<(), Error> {
+        let (first, second) = (self.start, other.start);
+        // Inside the window, as `new` has seen, so nothing wraps.
+        if first >= other.end() || second >= self.end() {
+            return Ok(());
+        }
+        Err(Error::Overlap { first, second })
+    }
+
+    fn end(&self) -> u32 {
+        let len = u32::from(self.count).wrapping_mul(self.size);
+        self.start.wrapping_add(len)
+    }
+
     /// Refuses a side that cannot keep account of all slots.
     pub(crate) fn check_capacity(&self, limit: usize) -> Result<(), Error> {
         if usize::from(self.count) > limit {

@@ -2,7 +2,7 @@
 
 use rpmsg::SharedMemory;
 
-use crate::error::Error;
+use crate::error::{Error, Refused};
 use crate::layout::PoolLayout;
 use crate::notice::{Lent, Returned};
 
@@ -30,8 +30,14 @@ enum State {
 ///
 /// Holding one tells you that nobody else uses the slot, as far as the borrower keeps its word. Who lends it has it no more:
 ///
-/// ```compile_fail
-/// fn after<M: rpmsg::SharedMemory>(pool: &mut rpmsg_pool::Lender<M, 4>, slot: rpmsg_pool::Slot) {
+/// ```
+/// fn fill<M: rpmsg::SharedMemory>(pool: &mut rpmsg_pool::Lender<M, 4>, slot: rpmsg_pool::Slot) {
+///     let _ = pool.write(&slot, 0, &[1]);
+///     let _ = pool.lend(slot, 64);
+/// }
+/// ```
+/// ```compile_fail,E0382
+/// fn fill<M: rpmsg::SharedMemory>(pool: &mut rpmsg_pool::Lender<M, 4>, slot: rpmsg_pool::Slot) {
 ///     let _ = pool.lend(slot, 64);
 ///     let _ = pool.write(&slot, 0, &[1]);
 /// }
@@ -78,36 +84,38 @@ impl<M: SharedMemory, const N: usize> Lender<M, N> {
         Ok(())
     }
 
-    /// Lends the first `length` bytes of a slot. The notice has to reach the borrower, in order, however long a full ring takes.
-    ///
-    /// Where the length is none (P6), the slot is free again.
-    pub fn lend(&mut self, slot: Slot, length: u32) -> Result<Lent, Error> {
-        self.check(&slot)?;
-        let slot = slot.number;
-        let limit = self.layout.size();
-        if !(1..=limit).contains(&length) {
-            self.set(slot, State::Free);
-            return Err(Error::Length {
-                slot,
-                length,
-                limit,
-            });
+    /// Lends the first `length` bytes of a slot. The notice has to reach the borrower, in order, however long a full ring takes; or
+    /// the loan is recalled before the next one is made.
+    pub fn lend(&mut self, slot: Slot, length: u32) -> Result<Lent, Refused<Slot>> {
+        match self.loan(&slot, length) {
+            Ok(lent) => Ok(lent),
+            Err(error) => Err(Refused::new(error, slot)),
         }
-        let at = self.layout.place(slot, 0, 0, limit)?;
-        self.memory.clean(at, length);
-        self.last = self.last.wrapping_add(1);
-        let sequence = self.last;
-        self.set(slot, State::Lent { sequence });
-        Ok(Lent {
-            slot,
-            length,
-            sequence,
+    }
+
+    /// Undoes the last [`Lender::lend`], whose notice did not go out: its number is free for the next one (P7).
+    pub fn recall(&mut self, lent: Lent) -> Result<Slot, Error> {
+        let Lent { slot, sequence, .. } = lent;
+        if sequence != self.last {
+            let last = self.last;
+            return Err(Error::Sequence { sequence, last });
+        }
+        if self.state(slot) != Some(State::Lent { sequence }) {
+            return Err(Error::NotHeld { slot });
+        }
+        self.set(slot, State::Reserved);
+        self.last = sequence.wrapping_sub(1);
+        Ok(Slot {
+            number: slot,
+            generation: self.generation,
         })
     }
 
     /// Puts a slot back unlent.
-    pub fn abandon(&mut self, slot: Slot) -> Result<(), Error> {
-        self.check(&slot)?;
+    pub fn abandon(&mut self, slot: Slot) -> Result<(), Refused<Slot>> {
+        if let Err(error) = self.check(&slot) {
+            return Err(Refused::new(error, slot));
+        }
         self.set(slot.number, State::Free);
         Ok(())
     }
@@ -133,6 +141,28 @@ impl<M: SharedMemory, const N: usize> Lender<M, N> {
         states
             .filter(|state| matches!(state, State::Lent { .. }))
             .count()
+    }
+
+    fn loan(&mut self, slot: &Slot, length: u32) -> Result<Lent, Error> {
+        self.check(slot)?;
+        let (slot, limit) = (slot.number, self.layout.size());
+        if !(1..=limit).contains(&length) {
+            return Err(Error::Length {
+                slot,
+                length,
+                limit,
+            });
+        }
+        let at = self.layout.place(slot, 0, 0, limit)?;
+        self.memory.clean(at, length);
+        self.last = self.last.wrapping_add(1);
+        let sequence = self.last;
+        self.set(slot, State::Lent { sequence });
+        Ok(Lent {
+            slot,
+            length,
+            sequence,
+        })
     }
 
     fn check(&self, slot: &Slot) -> Result<(), Error> {

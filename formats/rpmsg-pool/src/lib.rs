@@ -71,7 +71,7 @@ mod lender;
 mod notice;
 
 pub use borrower::{Borrower, Loan};
-pub use error::Error;
+pub use error::{Error, Refused};
 pub use layout::PoolLayout;
 pub use lender::{Lender, Slot};
 pub use notice::{Lent, Notice, Returned};

@@ -63,6 +63,16 @@ impl Notice {
     }
 }
 
+impl Lent {
+    /// What a borrower answers that refused this loan: it is over (P7).
+    pub const fn refused(self) -> Returned {
+        Returned {
+            slot: self.slot,
+            sequence: self.sequence,
+        }
+    }
+}
+
 impl From<Lent> for Notice {
     fn from(lent: Lent) -> Self {
         Self::Lent(lent)

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 use rpmsg::{Change, Device, Driver, Event, LinkLayout, Quirks, ServiceName, Session, VringLayout};
-use rpmsg_pool::{Borrower, Error, Lender, Notice, PoolLayout};
+use rpmsg_pool::{Borrower, Error, Lender, Notice, PoolLayout, Refused};
 use window::{BASE, Shared, window};
 
 const COUNT: u16 = 4;
@@ -84,6 +84,25 @@ fn a_pool_lies_in_the_window_on_whole_lines_p1() {
 }
 
 #[test]
+fn pools_of_both_directions_do_not_overlap_p2() {
+    let pool = |at, count, size| PoolLayout::new(&window(), BASE + at, count, size);
+    let pool = |at, count, size| pool(at, count, size).expect("a pool");
+    let middle = pool(0x4000, 4, 0x100);
+    for (at, count, size) in [(0x4000, 4, 0x100), (0x3c00, 1, 0x440), (0x43c0, 9, 0x40)] {
+        let overlap = |first, second| Err(Error::Overlap { first, second });
+        let other = pool(at, count, size);
+        let at = at as u32;
+        assert_eq!(middle.check_apart(&other), overlap(0x4000, at));
+        assert_eq!(other.check_apart(&middle), overlap(at, 0x4000));
+    }
+    for (at, count, size) in [(0x3c00, 1, 0x400), (0x4400, 256, 0x40)] {
+        let other = pool(at, count, size);
+        assert_eq!(middle.check_apart(&other), Ok(()));
+        assert_eq!(other.check_apart(&middle), Ok(()));
+    }
+}
+
+#[test]
 fn a_notice_has_one_form_p3_p4_p6() {
     for len in (0..40).filter(|len| *len != 12) {
         let refused = Notice::parse(&vec![1; len]);
@@ -105,26 +124,75 @@ fn a_notice_has_one_form_p3_p4_p6() {
 fn a_loan_is_of_a_slot_there_is_and_of_its_bytes_p5_p6() {
     let memory = Shared::new();
     let (mut lender, mut borrower) = sides(&memory);
-    for slot in [COUNT, u16::MAX] {
+    for (slot, sequence) in [(COUNT, 1), (u16::MAX, 2)] {
         let none = Error::Slot { slot, count: COUNT };
-        assert_eq!(loan(&mut borrower, slot, 1, 1), Err(none));
+        assert_eq!(loan(&mut borrower, slot, 1, sequence), Err(none));
         assert_eq!(give(&mut lender, slot, 1), Err(none));
     }
-    for length in [0, SIZE + 1, u32::MAX] {
+    for (length, sequence) in [(0, 3), (SIZE + 1, 4), (u32::MAX, 5)] {
         let wrong = Error::Length {
             slot: 3,
             length,
             limit: SIZE,
         };
-        assert_eq!(loan(&mut borrower, 3, length, 1), Err(wrong));
+        assert_eq!(loan(&mut borrower, 3, length, sequence), Err(wrong));
     }
-    // A refused loan is not counted.
     assert_eq!(borrower.held(), 0);
     assert_eq!(
-        loan(&mut borrower, 3, SIZE, 1).expect("all of it").length(),
+        loan(&mut borrower, 3, SIZE, 6).expect("all of it").length(),
         SIZE
     );
-    assert_eq!(loan(&mut borrower, 0, 1, 2).expect("a byte").length(), 1);
+    assert_eq!(loan(&mut borrower, 0, 1, 7).expect("a byte").length(), 1);
+}
+
+#[test]
+fn a_refused_loan_is_counted_and_goes_back_p7() {
+    let memory = Shared::new();
+    let (mut lender, _) = sides(&memory);
+    // A borrower that thinks the pool smaller than it is.
+    let small = PoolLayout::new(&window(), AT, 2, SIZE / 2).expect("a pool");
+    let mut borrower: Borrower<_, 4> = Borrower::new(&memory, small, 7).expect("a borrower");
+    let kept = lender.reserve().expect("a slot");
+    for sequence in 1..=20 {
+        let slot = lender.reserve().expect("none was lost");
+        let lent = lender.lend(slot, SIZE).expect("lent");
+        let long = Error::Length {
+            slot: 1,
+            length: SIZE,
+            limit: SIZE / 2,
+        };
+        assert_eq!(borrower.take(lent), Err(long));
+        let Ok(Notice::Returned(back)) = Notice::parse(&Notice::from(lent.refused()).to_bytes())
+        else {
+            panic!("no return");
+        };
+        lender.take_back(back).expect("it was lent");
+        assert_eq!((lender.lent(), borrower.held()), (0, 0), "{sequence}");
+    }
+    let lent = lender.lend(kept, SIZE / 2).expect("lent");
+    assert_eq!(borrower.take(lent).expect("a loan").length(), SIZE / 2);
+}
+
+#[test]
+fn a_loan_whose_notice_did_not_go_out_is_recalled_with_its_number_p7() {
+    let memory = Shared::new();
+    let (mut lender, mut borrower) = sides(&memory);
+    let (first, second) = (lender.reserve(), lender.reserve());
+    let first = lender.lend(first.expect("a slot"), 8).expect("lent");
+    let second = lender.lend(second.expect("a slot"), 8).expect("lent");
+    let not_the_last = Error::Sequence {
+        sequence: 1,
+        last: 2,
+    };
+    assert_eq!(lender.recall(first), Err(not_the_last));
+    let slot = lender.recall(second).expect("the last one");
+    assert_eq!(lender.lent(), 1);
+    let again = lender.lend(slot, 8).expect("lent");
+    assert_eq!(again, second);
+    let _held = borrower.take(first).expect("the first");
+    let _held = borrower.take(again).expect("the second");
+    lender.take_back(second.refused()).expect("it was lent");
+    assert_eq!(lender.recall(second), Err(Error::NotHeld { slot: 1 }));
 }
 
 #[test]
@@ -151,7 +219,7 @@ fn a_held_slot_is_not_lent_again_p8() {
     let twice = Error::Repeated { slot: 2 };
     assert_eq!(loan(&mut borrower, 2, 8, 2), Err(twice));
     borrower.give_back(held).expect("given back");
-    let _held = loan(&mut borrower, 2, 8, 2).expect("again");
+    let _held = loan(&mut borrower, 2, 8, 3).expect("again");
 }
 
 #[test]
@@ -185,26 +253,34 @@ fn handles_of_another_generation_or_pool_are_refused_p10() {
         handle: 7,
         current: 8,
     };
+    let foreign = |slot| Error::NotHeld { slot };
     let slot = lender.reserve().expect("a slot");
     assert_eq!(newer.write(&slot, 0, &[1]), Err(old));
-    assert_eq!(other.write(&slot, 0, &[1]), Err(Error::NotHeld { slot: 0 }));
-    assert_eq!(newer.lend(slot, 1), Err(old));
-    let slot = lender.reserve().expect("a slot");
-    assert_eq!(other.lend(slot, 1), Err(Error::NotHeld { slot: 1 }));
-    let slot = lender.reserve().expect("a slot");
-    assert_eq!(newer.abandon(slot), Err(old));
-    let slot = lender.reserve().expect("a slot");
-    assert_eq!(other.abandon(slot), Err(Error::NotHeld { slot: 3 }));
+    assert_eq!(other.write(&slot, 0, &[1]), Err(foreign(0)));
+    // A refusal gives the handle back: the right pool still takes it.
+    let slot = handle(newer.lend(slot, 1), old);
+    let slot = handle(other.lend(slot, 1), foreign(0));
+    let slot = handle(newer.abandon(slot), old);
+    let slot = handle(other.abandon(slot), foreign(0));
+    lender.abandon(slot).expect("its own");
 
     let held = loan(&mut borrower, 0, 8, 1).expect("a loan");
     let mut later: Borrower<_, 4> = Borrower::new(&memory, layout(), 8).expect("a borrower");
     let mut second: Borrower<_, 4> = Borrower::new(&memory, layout(), 7).expect("a borrower");
     assert_eq!(later.read(&held, 0, &mut [0; 4]), Err(old));
-    let foreign = Error::NotHeld { slot: 0 };
-    assert_eq!(second.read(&held, 0, &mut [0; 4]), Err(foreign));
-    assert_eq!(later.give_back(held), Err(old));
-    let held = loan(&mut borrower, 1, 8, 2).expect("a loan");
-    assert_eq!(second.give_back(held), Err(Error::NotHeld { slot: 1 }));
+    assert_eq!(second.read(&held, 0, &mut [0; 4]), Err(foreign(0)));
+    let held = handle(later.give_back(held), old);
+    let held = handle(second.give_back(held), foreign(0));
+    borrower.give_back(held).expect("its own");
+}
+
+/// The handle out of a refusal for this reason.
+fn handle<T: std::fmt::Debug, H>(outcome: Result<T, Refused<H>>, why: Error) -> H {
+    let Err(Refused { error, handle }) = outcome else {
+        panic!("not refused");
+    };
+    assert_eq!(error, why);
+    handle
 }
 
 #[test]
@@ -218,17 +294,18 @@ fn slots_come_back_and_a_pool_that_is_out_of_them_says_so() {
     for slot in slots {
         lender.abandon(slot).expect("back");
     }
-    // A length that is none gives the slot back too.
+    // A length that is none changes nothing.
+    let mut slot = lender.reserve().expect("a slot");
     for length in [0, SIZE + 1] {
-        let slot = lender.reserve().expect("a slot");
         let wrong = Error::Length {
             slot: 0,
             length,
             limit: SIZE,
         };
-        assert_eq!(lender.lend(slot, length), Err(wrong));
+        slot = handle(lender.lend(slot, length), wrong);
     }
     assert_eq!(lender.lent(), 0);
+    lender.lend(slot, SIZE).expect("lent");
 }
 
 #[test]
