@@ -21,6 +21,8 @@ fn formats_and_ta_core_link_without_a_panic_handler() {
         "update_verify",
         "driver_poll",
         "device_poll",
+        "pool_lend",
+        "pool_take",
         "serve_gpio",
         "serve_i2c",
         "serve_spi",

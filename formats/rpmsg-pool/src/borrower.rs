@@ -142,7 +142,9 @@ impl<M: SharedMemory, const N: usize> Borrower<M, N> {
 
     /// Slots that are held now.
     pub fn held(&self) -> usize {
-        self.held.iter().flatten().count()
+        // As the lender counts.
+        let held = self.held.iter().flatten();
+        held.fold(0_usize, |sum, _| sum.saturating_add(1))
     }
 
     fn check(&self, loan: &Loan) -> Result<(), Error> {

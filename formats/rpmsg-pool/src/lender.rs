@@ -137,10 +137,10 @@ impl<M: SharedMemory, const N: usize> Lender<M, N> {
 
     /// Slots that are lent now.
     pub fn lent(&self) -> usize {
-        let states = self.states.iter();
-        states
-            .filter(|state| matches!(state, State::Lent { .. }))
-            .count()
+        let lent = |state: &&State| matches!(state, State::Lent { .. });
+        // Not `count`, which looks for an overflow, and would panic.
+        let lent = self.states.iter().filter(lent);
+        lent.fold(0_usize, |sum, _| sum.saturating_add(1))
     }
 
     fn loan(&mut self, slot: &Slot, length: u32) -> Result<Lent, Error> {

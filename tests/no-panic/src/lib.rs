@@ -11,6 +11,7 @@
 mod actors;
 mod formats;
 mod planted;
+mod pool;
 mod rings;
 mod runtime;
 mod services;
