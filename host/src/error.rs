@@ -92,6 +92,9 @@ pub enum Error {
         /// The endpoint's address.
         address: u32,
     },
+    /// The link's place has no room for payloads beyond a buffer.
+    #[error("the link has no pools")]
+    NoPool,
     /// The firmware has no resource table, or no RPMsg device in it.
     #[error("the firmware has no RPMsg device")]
     NoRpmsgDevice,
@@ -114,6 +117,20 @@ pub enum Error {
         /// How that was seen; `None` where it had been seen before.
         sign: Option<RestartSign>,
     },
+    /// The pool, a notice of the peer's or a payload breaks a rule (rpmsg-pool.md).
+    #[error("the pool: {0}")]
+    Pool(rpmsg_pool::Error),
+    /// The endpoint's queue could lose notices of a pool.
+    #[error("an endpoint of this pool needs a queue of {needed} messages, not {queue}")]
+    PoolQueue {
+        /// Messages that may wait.
+        queue: usize,
+        /// Notices that may come.
+        needed: usize,
+    },
+    /// The link's pools were taken into use before, and live as long as the link (rpmsg-pool.md, P10).
+    #[error("the pools of this link are in use, or were")]
+    PoolTaken,
     /// The platform file breaks a rule.
     #[error("the platform file is wrong: {0}")]
     Platform(platform::Error),
@@ -381,10 +398,14 @@ named! {
         Load => "loading",
         /// A message comes.
         Message => "waiting for a message",
+        /// The peer lends something.
+        Loan => "waiting for a loan",
         /// The peer gives a buffer back.
         SendBuffer => "waiting for a free buffer",
         /// The peer announces a service.
         Service => "waiting for the service to be announced",
+        /// The peer gives a slot of the pool back.
+        Slot => "waiting for a free slot",
     }
 }
 

@@ -49,6 +49,7 @@ pub mod hub;
 mod limit;
 pub mod peer;
 pub mod place;
+pub mod pool;
 pub mod serve;
 pub mod services;
 pub mod shared_memory;

@@ -151,7 +151,7 @@ impl AsFd for Meeting {
 pub fn join(path: &Path, role: Role, options: Options, limit: Limit<'_>) -> Result<Hub, Error> {
     let host = connect(path)?;
     send(&host, role.word(), &[])?;
-    let mut room = [0; 16];
+    let mut room = [0; 32];
     let packet = loop {
         let slice = limit.slice(Duration::from_millis(50), Waiting::Invitation)?;
         if readable(&[host.as_fd()], slice)?
@@ -178,10 +178,16 @@ pub fn join(path: &Path, role: Role, options: Options, limit: Limit<'_>) -> Resu
     }
 }
 
-/// Magic, descriptors, bytes of a buffer.
+/// Magic, descriptors, bytes of a buffer, slots each way, bytes of a slot.
 fn invitation(geometry: Geometry) -> Vec<u8> {
-    let descriptors = u32::from(geometry.descriptors);
-    let words = [MAGIC, descriptors, geometry.buffer_size];
+    let (descriptors, slots) = (geometry.descriptors.into(), geometry.slots.into());
+    let words = [
+        MAGIC,
+        descriptors,
+        geometry.buffer_size,
+        slots,
+        geometry.slot_size,
+    ];
     words.into_iter().flat_map(u32::to_le_bytes).collect()
 }
 
@@ -190,16 +196,18 @@ fn geometry_of(invitation: &[u8]) -> Option<Geometry> {
         return None;
     };
     let words: Vec<_> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
-    let [MAGIC, descriptors, buffer_size] = *words else {
+    let [MAGIC, descriptors, buffer_size, slots, slot_size] = *words else {
         return None;
     };
     Some(Geometry {
         descriptors: descriptors.try_into().ok()?,
         buffer_size,
+        slots: slots.try_into().ok()?,
+        slot_size,
     })
 }
 
-/// "CWL1": the first version of what a meeting hands out.
-const MAGIC: u32 = 0x314c_5743;
+/// "CWL2": the second version of what a meeting hands out; the first knew no slots.
+const MAGIC: u32 = 0x324c_5743;
 /// How long a guest may take to say which side it is.
 const GUEST: Duration = Duration::from_millis(200);

@@ -8,6 +8,7 @@ use resource_table::{SharedVdev, SharedView, Table, Vdev};
 use rpmsg::{
     DRIVER_LINE, Features, Kick, LinkLayout, Ring, StatusWord, VIRTIO_ID_RPMSG, VringLayout, Window,
 };
+use rpmsg_pool::PoolLayout;
 
 use crate::doorbell::Doorbell;
 use crate::error::Error;
@@ -45,6 +46,27 @@ pub struct Place {
     notify_ids: [u8; 2],
     /// Where the driver writes the features it accepts, and which it does.
     features: Option<(u32, u32)>,
+    /// All that the peer sees, by its addresses.
+    window: Window,
+    pub(crate) pools: Option<Pools>,
+}
+
+/// Where the slots of both directions are ([`crate::pool`]).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pools {
+    pub(crate) to_device: PoolLayout,
+    pub(crate) to_driver: PoolLayout,
+}
+
+/// Slots for payloads beyond a buffer, in one direction (rpmsg-pool.md, P1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// Where the first one is, as the core sees it; between processes, an offset in the window.
+    pub address: u64,
+    /// How many there are: 1 to 256.
+    pub count: u16,
+    /// Bytes of each: a multiple of 64.
+    pub size: u32,
 }
 
 impl Place {
@@ -86,6 +108,29 @@ impl Place {
                 page.saturating_add(vdev.driver_features_offset()),
                 vdev.device_features & Features::NAME_SERVICE.low(),
             )),
+            window,
+            pools: None,
+        })
+    }
+
+    /// The same place with slots for payloads beyond a buffer. Where a firmware has them, and that nothing else lies there,
+    /// is for it and the platform's file to say.
+    ///
+    /// # Errors
+    /// [`Error::Pool`] where they leave the window or overlap.
+    pub fn with_pools(self, to_device: Slots, to_driver: Slots) -> Result<Self, Error> {
+        let layout = |slots: Slots| {
+            PoolLayout::new(&self.window, slots.address, slots.count, slots.size)
+                .map_err(Error::Pool)
+        };
+        let (to_device, to_driver) = (layout(to_device)?, layout(to_driver)?);
+        to_device.check_apart(&to_driver).map_err(Error::Pool)?;
+        Ok(Place {
+            pools: Some(Pools {
+                to_device,
+                to_driver,
+            }),
+            ..self
         })
     }
 
@@ -93,7 +138,7 @@ impl Place {
     ///
     /// # Errors
     /// [`Error::WindowSize`] where the window is smaller than the geometry needs, [`Error::Rpmsg`] where no ring has so
-    /// many descriptors.
+    /// many descriptors, [`Error::Pool`] where no pool has such slots.
     pub fn between_processes<M: SharedMemory>(
         geometry: &Geometry,
         memory: &M,
@@ -107,11 +152,11 @@ impl Place {
         }
         let count = geometry.descriptors.into();
         let window = Window::new(0, memory.size()).map_err(Error::Rpmsg)?;
-        let [ring_0, ring_1, buffers] = geometry.parts().map(u64::from);
+        let [ring_0, ring_1, buffers, pools] = geometry.parts().map(u64::from);
         let ring = |at| VringLayout::new(&window, at, count, RING_ALIGN).map_err(Error::Rpmsg);
         let (to_driver, to_device) = (ring(ring_0)?, ring(ring_1)?);
         let layout = LinkLayout::new(window, to_driver, to_device, buffers, geometry.buffers());
-        Ok(Place {
+        let place = Place {
             layout: layout.map_err(Error::Rpmsg)?,
             status: StatusWord::new(&window, 0, VDEV_ENTRY, 2).map_err(Error::Rpmsg)?,
             table_changed_at: None,
@@ -119,7 +164,19 @@ impl Place {
             page: 0,
             notify_ids: [0, 1],
             features: None,
-        })
+            window,
+            pools: None,
+        };
+        if geometry.slots == 0 {
+            return Ok(place);
+        }
+        let slots = |address| Slots {
+            address,
+            count: geometry.slots,
+            size: geometry.slot_size,
+        };
+        let second = pools.saturating_add(geometry.pool().into());
+        place.with_pools(slots(pools), slots(second))
     }
 
     pub(crate) fn notify_id(&self, ring: Ring) -> u8 {
@@ -162,13 +219,17 @@ impl Place {
     }
 }
 
-/// How two processes divide a window between them: a table page, two rings, and the buffers of both.
+/// How two processes divide a window between them: a table page, two rings, the buffers of both, and the slots of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Buffers each way: a power of two.
     pub descriptors: u16,
     /// Bytes of one buffer, its header of 16 included: a multiple of 4.
     pub buffer_size: u32,
+    /// Slots each way for payloads beyond a buffer, at most 256; 0 for none.
+    pub slots: u16,
+    /// Bytes of one slot: a multiple of 64.
+    pub slot_size: u32,
 }
 
 impl Default for Geometry {
@@ -176,6 +237,8 @@ impl Default for Geometry {
         Geometry {
             descriptors: 256,
             buffer_size: 512,
+            slots: 0,
+            slot_size: 0,
         }
     }
 }
@@ -184,17 +247,27 @@ impl Geometry {
     /// Bytes of a window that holds it all: whole pages.
     #[must_use]
     pub fn window_size(&self) -> usize {
-        let [.., buffers] = self.parts();
-        let end = buffers.saturating_add(self.buffers());
+        let [.., pools] = self.parts();
+        let end = pools.saturating_add(self.pool().saturating_mul(2));
         usize::try_from(end.saturating_add(0xfff) & !0xfff).unwrap_or(usize::MAX)
     }
 
-    /// The offsets of ring 0, ring 1, and the buffers.
-    fn parts(&self) -> [u32; 3] {
+    /// The offsets of ring 0, ring 1, the buffers, and the slots.
+    fn parts(&self) -> [u32; 4] {
         // Descriptors of 16 bytes, a head of 6 and 2 bytes each, a head of 6 and 8 bytes each, and one gap between.
         let ring = u32::from(self.descriptors) * 26 + 12 + RING_ALIGN;
         let ring = ring.next_multiple_of(RING_ALIGN);
-        [TABLE_PAGE, TABLE_PAGE + ring, TABLE_PAGE + 2 * ring]
+        let buffers = TABLE_PAGE + 2 * ring;
+        // Slots lie on whole lines; what has none left is too large anyway.
+        let pools = buffers.saturating_add(self.buffers());
+        let pools = pools.checked_next_multiple_of(RING_ALIGN);
+        let pools = pools.unwrap_or(u32::MAX);
+        [TABLE_PAGE, TABLE_PAGE + ring, buffers, pools]
+    }
+
+    /// Bytes of the slots of one direction.
+    fn pool(&self) -> u32 {
+        u32::from(self.slots).saturating_mul(self.slot_size)
     }
 
     fn buffers(&self) -> u32 {
@@ -261,10 +334,19 @@ mod tests {
     #[test]
     fn every_geometry_fits_the_window_it_asks_for_and_no_smaller_one() {
         for descriptors in [1, 2, 16, 256, 1024] {
-            for buffer_size in [20, 512, 4096] {
+            let sizes = [
+                (20, 0, 0),
+                (512, 0, 0),
+                (4096, 0, 0),
+                (20, 1, 64),
+                (512, 256, 0x2000),
+            ];
+            for (buffer_size, slots, slot_size) in sizes {
                 let geometry = Geometry {
                     descriptors,
                     buffer_size,
+                    slots,
+                    slot_size,
                 };
                 let size = geometry.window_size();
                 let (window, fd) = Mapping::memfd(size).unwrap();
@@ -284,7 +366,7 @@ mod tests {
     fn a_geometry_that_no_ring_can_have_is_refused() {
         let geometry = Geometry {
             descriptors: 48,
-            buffer_size: 512,
+            ..Geometry::default()
         };
         let (window, _fd) = Mapping::memfd(geometry.window_size()).unwrap();
         let expected = rpmsg::Error::RingSize {
@@ -293,5 +375,56 @@ mod tests {
         };
         let refused = Place::between_processes(&geometry, &window).err();
         assert_eq!(refused, Some(Error::Rpmsg(expected)));
+    }
+
+    #[test]
+    fn slots_that_no_pool_can_have_are_refused() {
+        let refused = |slots, slot_size| {
+            let geometry = Geometry {
+                slots,
+                slot_size,
+                ..Geometry::default()
+            };
+            let (window, _fd) = Mapping::memfd(0x10_0000).unwrap();
+            Place::between_processes(&geometry, &window).err()
+        };
+        let count = rpmsg_pool::Error::Count { count: 257 };
+        assert_eq!(refused(257, 64), Some(Error::Pool(count)));
+        for (slots, size) in [(1, 0), (2, 96)] {
+            let address = 0x4_4500;
+            let lines = rpmsg_pool::Error::Lines { address, size };
+            assert_eq!(refused(slots, size), Some(Error::Pool(lines)));
+        }
+        let large = Error::WindowSize {
+            found: 0x10_0000,
+            needed: 0xffff_f000,
+        };
+        assert_eq!(refused(256, 0x100_0000), Some(large));
+    }
+
+    #[test]
+    fn slots_of_both_directions_are_kept_apart() {
+        let geometry = Geometry::default();
+        let (window, _fd) = Mapping::memfd(0x10_0000).unwrap();
+        let place = Place::between_processes(&geometry, &window).unwrap();
+        let slots = |address| Slots {
+            address,
+            count: 2,
+            size: 0x1000,
+        };
+        let refused = place.with_pools(slots(0x8_0000), slots(0x8_1000)).err();
+        let expected = rpmsg_pool::Error::Overlap {
+            first: 0x8_0000,
+            second: 0x8_1000,
+        };
+        assert_eq!(refused, Some(Error::Pool(expected)));
+        let refused = place.with_pools(slots(0x8_0000), slots(0xf_f000)).err();
+        let expected = rpmsg_pool::Error::Outside {
+            address: 0xf_f000,
+            len: 0x2000,
+        };
+        assert_eq!(refused, Some(Error::Pool(expected)));
+        let place = place.with_pools(slots(0x8_0000), slots(0x8_2000)).unwrap();
+        assert_eq!(place.pools.unwrap().to_driver.count(), 2);
     }
 }

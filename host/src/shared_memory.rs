@@ -440,6 +440,7 @@ mod tests {
         let geometry = Geometry {
             descriptors: 4,
             buffer_size: 128,
+            ..Geometry::default()
         };
         let window = anonymous(geometry.window_size());
         let layout = Place::between_processes(&geometry, &window).unwrap().layout;

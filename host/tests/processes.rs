@@ -11,20 +11,38 @@ use std::time::Duration;
 use corewarden::hub::{Endpoint, Options};
 use corewarden::peer::{Meeting, Role, join};
 use corewarden::place::Geometry;
+use corewarden::pool::Pool;
 use corewarden::{Access, Error, Limit, SocketOperation};
 
 #[test]
 fn two_processes_talk_again_whenever_either_of_them_was_killed() {
+    let name = "two_processes_talk_again_whenever_either_of_them_was_killed";
+    kill_again_and_again(name, Geometry::default(), echo, drive);
+}
+
+#[test]
+fn two_processes_lend_again_whenever_either_of_them_was_killed() {
+    let name = "two_processes_lend_again_whenever_either_of_them_was_killed";
+    let geometry = Geometry {
+        slots: SLOTS,
+        slot_size: 0x2_0000,
+        ..Geometry::default()
+    };
+    kill_again_and_again(name, geometry, echo_pool, drive_pool);
+}
+
+/// Runs both sides in processes of their own, which are this test once more, and kills one of them each round.
+fn kill_again_and_again(test: &str, geometry: Geometry, device: fn(&Path), driver: fn(&Path)) {
     if let Ok(role) = std::env::var(ROLE) {
         let path = std::env::var(PLACE).unwrap();
         return match role.as_str() {
-            "device" => echo(Path::new(&path)),
-            _ => drive(Path::new(&path)),
+            "device" => device(Path::new(&path)),
+            _ => driver(Path::new(&path)),
         };
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("link");
-    let meeting = Meeting::at(&path, Geometry::default(), Access::default()).unwrap();
+    let meeting = Meeting::at(&path, geometry, Access::default()).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -34,14 +52,15 @@ fn two_processes_talk_again_whenever_either_of_them_was_killed() {
         });
         // Set however this ends, or the scope waits for ever.
         let _guard = Guard(&done);
-        let mut device = Process::start("device", &path);
-        let mut driver = Process::start("driver", &path);
+        let start = |role| Process::start(test, role, &path);
+        let mut device = start("device");
+        let mut driver = start("driver");
         driver.see_progress();
         for round in 0..KILLS {
             if round % 2 == 0 {
-                device = Process::start("device", &path);
+                device = start("device");
             } else {
-                driver = Process::start("driver", &path);
+                driver = start("driver");
             }
             driver.see_progress();
         }
@@ -181,6 +200,74 @@ fn once(endpoint: &Endpoint, number: u64) -> Result<(), Error> {
     Ok(())
 }
 
+/// The device of a pool: sends every payload back.
+fn echo_pool(path: &Path) {
+    let hub = join(path, Role::Device, Options::default(), long()).unwrap();
+    let mut pool = Pool::new(hub.serve("pool", forever()).unwrap()).unwrap();
+    loop {
+        let answered = pool.recv(forever()).and_then(|loan| {
+            let bytes = loan.to_vec()?;
+            loan.release()?;
+            pool.send(&bytes, forever())
+        });
+        match answered {
+            Ok(()) => {}
+            Err(Error::PeerRestarted { .. }) => reopen(&mut pool),
+            Err(error) => panic!("device: {error}"),
+        }
+    }
+}
+
+/// The driver of a pool: as [`drive`], with as many payloads under way as there are slots.
+fn drive_pool(path: &Path) {
+    let hub = join(path, Role::Driver, Options::default(), long()).unwrap();
+    let mut pool = Pool::new(hub.connect("pool", forever()).unwrap()).unwrap();
+    let mut number = 0_u64;
+    loop {
+        match lend_all(&pool, number) {
+            Ok(()) => number += 1,
+            Err(Error::PeerRestarted { .. } | Error::ServiceWithdrawn { .. }) => reopen(&mut pool),
+            Err(error) => panic!("driver: {error}"),
+        }
+        if number.is_multiple_of(POOL_STRIDE) {
+            println!("{PROGRESS}{}", number / POOL_STRIDE * STRIDE);
+        }
+    }
+}
+
+fn lend_all(pool: &Pool, number: u64) -> Result<(), Error> {
+    let payload = |part: u64| -> Vec<u8> {
+        let words = (0..10_000_u64).map(|at| number ^ (part << 32) ^ (at << 40));
+        words.flat_map(u64::to_le_bytes).collect()
+    };
+    for part in 0..SLOTS {
+        pool.send(&payload(part.into()), long())?;
+    }
+    for part in 0..SLOTS {
+        let loan = pool.recv(long())?;
+        let same = loan.to_vec()? == payload(part.into());
+        assert!(same, "payload {part} of round {number} came back changed");
+    }
+    Ok(())
+}
+
+/// Goes on with the next link: whatever was under way, every slot is there again. A peer that is killed once more may take
+/// them away meanwhile.
+fn reopen(pool: &mut Pool) {
+    loop {
+        let reopened = pool.reopen(forever()).and_then(|()| {
+            assert_eq!((pool.lent(), pool.held()), (0, 0));
+            let drafts: Result<Vec<_>, _> = (0..SLOTS).map(|_| pool.reserve(long())).collect();
+            drafts.map(drop)
+        });
+        match reopened {
+            Ok(()) => return,
+            Err(Error::PeerRestarted { .. } | Error::ServiceWithdrawn { .. }) => {}
+            Err(error) => panic!("reopen: {error}"),
+        }
+    }
+}
+
 /// One side in a process of its own, which is killed when this is dropped or replaced.
 struct Process {
     child: Child,
@@ -188,11 +275,11 @@ struct Process {
 }
 
 impl Process {
-    fn start(role: &str, path: &Path) -> Self {
+    fn start(test: &str, role: &str, path: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["--exact", "--nocapture", "--test-threads=1"])
-            .arg("two_processes_talk_again_whenever_either_of_them_was_killed")
+            .arg(test)
             .env(ROLE, role)
             .env(PLACE, path)
             .stdout(Stdio::piped())
@@ -247,4 +334,6 @@ const ROLE: &str = "COREWARDEN_TEST_ROLE";
 const PLACE: &str = "COREWARDEN_TEST_PLACE";
 const PROGRESS: &str = "echoed ";
 const STRIDE: u64 = 100;
+const POOL_STRIDE: u64 = 5;
+const SLOTS: u16 = 4;
 const KILLS: u32 = 20;

@@ -58,6 +58,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "platform",
             "resource-table",
             "rpmsg",
+            "rpmsg-pool",
             "rpmsg-services",
             "ta-protocol",
         ],

@@ -51,6 +51,7 @@ async fn more_messages_than_buffers_wait_in_the_sink_and_all_arrive() {
     let (driver, device) = pair(Geometry {
         descriptors: 4,
         buffer_size: 64,
+        ..Geometry::default()
     });
     let sink = tokio::spawn(async move {
         let endpoint = device.serve("sink").await?;
@@ -100,6 +101,7 @@ async fn bytes_of_any_length_pass_in_pieces_and_end_with_the_service() {
     let (driver, device) = pair(Geometry {
         descriptors: 16,
         buffer_size: 128,
+        ..Geometry::default()
     });
     let server = tokio::spawn(async move {
         let endpoint = device.serve("console").await?;

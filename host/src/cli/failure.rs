@@ -149,8 +149,12 @@ fn exit_of(error: Error) -> Exit {
         | Error::LinkBroken(_)
         | Error::MessagesLost { .. }
         | Error::NoPeer { .. }
+        | Error::NoPool
         | Error::NoRpmsgDevice
         | Error::PeerRestarted { .. }
+        | Error::Pool(_)
+        | Error::PoolQueue { .. }
+        | Error::PoolTaken
         | Error::ResourceTable(_)
         | Error::Rpmsg(_)
         | Error::ServerClosed { .. }

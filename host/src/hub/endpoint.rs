@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use super::node::{Node, Purpose};
+use super::node::{LinkPools, Node, Purpose};
 use super::{Hub, Message, Patience};
 use crate::error::{Error, Waiting};
 use crate::limit::Limit;
@@ -166,6 +166,39 @@ impl Endpoint {
         ready(sent)
     }
 
+    /// Repeats a look at the endpoint's messages and the ring's buffers until it has what it looks for. Whoever else looks so
+    /// is woken for what one of them took.
+    pub(crate) fn attend<T>(
+        &self,
+        limit: Limit<'_>,
+        waiting: Waiting,
+        mut look: impl FnMut(&mut Post<'_>) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        let shared = &self.hub.shared;
+        shared.wait(self.patience(limit, waiting), |node| {
+            let outcome = look(&mut Post { node, id: self.id });
+            node.flush()?;
+            outcome
+        })
+    }
+
+    /// One such look, without waiting.
+    pub(crate) fn look<T>(
+        &self,
+        look: impl FnOnce(&mut Post<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.hub.shared.now(|node| {
+            let outcome = look(&mut Post { node, id: self.id });
+            node.flush()?;
+            outcome
+        })
+    }
+
+    /// The pools of the endpoint's link, which can be taken once.
+    pub(crate) fn take_pools(&self) -> Result<LinkPools, Error> {
+        self.hub.shared.now(|node| node.take_pools(self.id))
+    }
+
     fn patience<'a>(&self, limit: Limit<'a>, waiting: Waiting) -> Patience<'a> {
         Patience {
             endpoint: Some(self.id),
@@ -213,6 +246,48 @@ impl Endpoint {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// An endpoint, for the time of one look at it.
+pub(crate) struct Post<'a> {
+    node: &'a mut Node,
+    id: u64,
+}
+
+impl Post<'_> {
+    /// Fails where the link is gone.
+    pub(crate) fn alive(&mut self) -> Result<(), Error> {
+        self.node.alive(self.id)
+    }
+
+    /// Takes in what has come for everybody.
+    pub(crate) fn pump(&mut self) -> Result<(), Error> {
+        self.node.pump(Some(self.id))
+    }
+
+    /// As [`Endpoint::try_recv`], of what was taken in.
+    pub(crate) fn take(&mut self) -> Result<Option<Message>, Error> {
+        let message = self.node.take(self.id)?;
+        if message.is_some() {
+            self.node.have_news();
+        }
+        Ok(message)
+    }
+
+    /// Puts a message into the ring, to the peer where no address is named; `false` where no buffer is free.
+    pub(crate) fn put(&mut self, to: Option<u32>, payload: &[u8]) -> Result<bool, Error> {
+        put(self.node, self.id, to, payload)
+    }
+
+    /// Counts a broken rule.
+    pub(crate) fn note(&mut self, error: rpmsg_pool::Error) {
+        self.node.note(error);
+    }
+
+    /// Lets everybody who waits look again.
+    pub(crate) fn have_news(&mut self) {
+        self.node.have_news();
     }
 }
 

@@ -64,6 +64,8 @@ use rustix::io::Errno;
 
 pub use self::counters::{Counters, EndpointCounters, Kicks, Seen, Traffic, Watcher};
 pub use self::endpoint::Endpoint;
+pub(crate) use self::endpoint::Post;
+pub(crate) use self::node::LinkPools;
 use self::node::{Node, Purpose};
 use self::side::Side;
 pub use crate::attach::{Message, Service};

@@ -1,11 +1,13 @@
 //! One link and its endpoints' queues, as a machine that never waits.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
 use rpmsg::{Change, Event, Kick, RestartSign, ServiceName, Services};
+use rpmsg_pool::PoolLayout;
 
 use super::counters::{Counters, EndpointCounters, Seen, Traffic, Watcher};
 use super::side::{Lane, Side, Turn, largest_message};
@@ -39,6 +41,8 @@ pub(super) struct Node {
     /// Messages both ways up to the last flush.
     flushed: u64,
     watcher: Option<Watcher>,
+    /// The pools of this link are somebody's, or were (rpmsg-pool.md, P10).
+    pools_taken: bool,
 }
 
 struct Inbox {
@@ -62,6 +66,14 @@ enum Item {
     Message(Message),
     /// So many messages found no room here.
     Lost(u64),
+}
+
+/// The slots of one link, by our side of it.
+pub(crate) struct LinkPools {
+    pub(crate) memory: Window,
+    pub(crate) generation: u32,
+    pub(crate) outgoing: PoolLayout,
+    pub(crate) incoming: PoolLayout,
 }
 
 /// What a new endpoint is for.
@@ -104,6 +116,7 @@ impl Node {
             },
             flushed: 0,
             watcher: None,
+            pools_taken: false,
         }
     }
 
@@ -120,6 +133,7 @@ impl Node {
                     self.lane = Some(lane);
                     self.generation = generation;
                     self.trouble = None;
+                    self.pools_taken = false;
                     self.news = true;
                     self.counters.links += 1;
                     self.show(Seen::Up);
@@ -311,6 +325,40 @@ impl Node {
                 None => Ok(None),
             },
         }
+    }
+
+    /// Fails where an endpoint's link is gone.
+    pub(super) fn alive(&mut self, id: u64) -> Result<(), Error> {
+        self.step()?;
+        match self.inbox(id)?.ended {
+            Some(ended) => Err(ended),
+            None => Ok(()),
+        }
+    }
+
+    /// The pools of an endpoint's link, once.
+    pub(super) fn take_pools(&mut self, id: u64) -> Result<LinkPools, Error> {
+        self.alive(id)?;
+        let place = self.side.place();
+        let pools = place.and_then(|place| place.pools).ok_or(Error::NoPool)?;
+        let needed = usize::from(pools.to_device.count()) + usize::from(pools.to_driver.count());
+        let queue = self.options.queue;
+        if queue < needed {
+            return Err(Error::PoolQueue { queue, needed });
+        }
+        if std::mem::replace(&mut self.pools_taken, true) {
+            return Err(Error::PoolTaken);
+        }
+        let (outgoing, incoming) = match self.side {
+            Side::Device { .. } => (pools.to_driver, pools.to_device),
+            Side::Driver { .. } => (pools.to_device, pools.to_driver),
+        };
+        Ok(LinkPools {
+            memory: self.memory.clone(),
+            generation: self.generation,
+            outgoing,
+            incoming,
+        })
     }
 
     /// Puts one message into the ring, for the next flush; `false` where no buffer is free.
@@ -574,7 +622,7 @@ impl Node {
         self.side.renew(&self.memory, &*self.bell)
     }
 
-    fn note(&mut self, error: rpmsg::Error) {
+    pub(super) fn note(&mut self, error: impl fmt::Display) {
         self.counters.lies += 1;
         self.counters.last_lie = Some(error.to_string());
     }

@@ -32,6 +32,7 @@ fn large_buffers_carry_large_messages() {
     let bench = Bench::of(Geometry {
         descriptors: 8,
         buffer_size: 0x8000,
+        ..Geometry::default()
     });
     let _echo = bench.echo();
     let hub = bench.driver();
@@ -134,6 +135,7 @@ fn an_only_endpoint_that_is_slow_holds_up_its_peer_and_loses_nothing() {
     let bench = Bench::of(Geometry {
         descriptors: 8,
         buffer_size: 64,
+        ..Geometry::default()
     });
     let _echo = bench.echo();
     let options = Options {
@@ -177,6 +179,7 @@ fn a_sender_waits_for_a_buffer_no_longer_than_asked_and_goes_on_when_there_is_on
     let bench = Bench::of(Geometry {
         descriptors: 4,
         buffer_size: 64,
+        ..Geometry::default()
     });
     let (go, stopped) = std::sync::mpsc::channel::<()>();
     let device = bench.device();

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod life;
+mod pool;
 mod services;
 mod support;
 mod waiting;

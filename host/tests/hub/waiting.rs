@@ -88,6 +88,7 @@ fn a_task_that_waits_for_a_buffer_is_woken_when_one_is_free() {
     let bench = Bench::of(Geometry {
         descriptors: 2,
         buffer_size: 64,
+        ..Geometry::default()
     });
     let (go, stopped) = std::sync::mpsc::channel::<()>();
     let device = bench.device();

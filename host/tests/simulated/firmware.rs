@@ -1,5 +1,6 @@
 //! A core in a thread: the device's role of a real link, over its own mapping of the window.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use corewarden::attach::{Attachment, Target};
 use corewarden::doorbell::{BytePort, Doorbell};
+use corewarden::place::Slots;
 use corewarden::shared_memory::Window;
 use corewarden::{Error, Limit};
 use platform::{Core, Platform};
@@ -14,6 +16,7 @@ use rpmsg::{
     Change, Device, DeviceLife, DeviceQueue, DeviceStep, Endpoint, Event, Kick, LinkLayout, Quirks,
     Ring, ServiceName, Session, SharedMemory, StatusWord, VringLayout,
 };
+use rpmsg_pool::{Borrower, Lender, Loan, Notice, PoolLayout};
 
 /// What the firmware does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(crate) enum Manner {
     Nonsense,
     /// Sends it back, and knows nothing of generations: only DRIVER_OK counts.
     Plain,
+    /// Takes it for a notice of the pool, and lends back what was lent.
+    Pool,
 }
 
 /// The shared window of the test platform, with a published table.
@@ -156,7 +161,18 @@ enum Life {
 struct Service {
     session: Session<Window, DeviceQueue<256>, 2>,
     endpoint: Endpoint,
-    waiting: Option<(u32, Vec<u8>)>,
+    waiting: VecDeque<Message>,
+    pools: Pools,
+}
+
+/// For whom, and what.
+type Message = (u32, Vec<u8>);
+
+/// The firmware's sides of both pools, and what it has to lend back.
+struct Pools {
+    lender: Lender<Window, 4>,
+    borrower: Borrower<Window, 4>,
+    loans: VecDeque<(u32, Loan)>,
 }
 
 impl Machine {
@@ -200,7 +216,8 @@ impl Machine {
                 self.service = Some(Service {
                     session,
                     endpoint,
-                    waiting: None,
+                    waiting: VecDeque::new(),
+                    pools: Pools::new(&self.window, generation),
                 });
             }
             DeviceStep::Run => self.work(),
@@ -252,9 +269,11 @@ impl Life {
 impl Service {
     fn work(&mut self, manner: Manner) -> Result<bool, rpmsg::Error> {
         for _ in 0..64 {
-            if let Some((to, bytes)) = &self.waiting {
+            while let Some((to, bytes)) = self.waiting.front() {
                 match self.session.send(&self.endpoint, *to, bytes) {
-                    Ok(()) => self.waiting = None,
+                    Ok(()) => {
+                        self.waiting.pop_front();
+                    }
                     Err(rpmsg::Error::NoBuffer { .. }) => {
                         self.session.link().wake_on_buffer(true)?;
                         return Ok(true);
@@ -268,17 +287,66 @@ impl Service {
                 Some(Event::Service(_)) => {}
                 Some(Event::Message { header, copied }) => {
                     let mut bytes = room[..copied].to_vec();
+                    if manner == Manner::Pool {
+                        let answers = self.pools.answer(header.source, &bytes).unwrap();
+                        self.waiting.extend(answers);
+                        continue;
+                    }
                     if let (Manner::Change, Some(last)) = (manner, bytes.last_mut()) {
                         *last ^= 1;
                     }
                     if manner != Manner::Silence {
-                        self.waiting = Some((header.source, bytes));
+                        self.waiting.push_back((header.source, bytes));
                     }
                 }
             }
         }
         Ok(false)
     }
+}
+
+impl Pools {
+    fn new(window: &Window, generation: u32) -> Self {
+        let [to_device, to_driver] = slots().map(|slots| {
+            PoolLayout::new(&device_window(), slots.address, slots.count, slots.size).unwrap()
+        });
+        Pools {
+            lender: Lender::new(window.clone(), to_driver, generation).unwrap(),
+            borrower: Borrower::new(window.clone(), to_device, generation).unwrap(),
+            loans: VecDeque::new(),
+        }
+    }
+
+    /// Takes in one notice, and lends back as much as there are slots for: the bytes in the reverse order.
+    fn answer(&mut self, from: u32, notice: &[u8]) -> Result<Vec<Message>, rpmsg_pool::Error> {
+        match Notice::parse(notice)? {
+            Notice::Lent(lent) => self.loans.push_back((from, self.borrower.take(lent)?)),
+            Notice::Returned(returned) => self.lender.take_back(returned)?,
+        }
+        let mut notices = Vec::new();
+        while !self.loans.is_empty()
+            && let Ok(slot) = self.lender.reserve()
+            && let Some((to, loan)) = self.loans.pop_front()
+        {
+            let mut bytes = vec![0; loan.length() as usize];
+            self.borrower.read(&loan, 0, &mut bytes)?;
+            bytes.reverse();
+            self.lender.write(&slot, 0, &bytes)?;
+            let returned = Notice::from(self.borrower.give_back(loan)?);
+            let lent = Notice::from(self.lender.lend(slot, bytes.len() as u32)?);
+            notices.extend([returned, lent].map(|notice| (to, notice.to_bytes().to_vec())));
+        }
+        Ok(notices)
+    }
+}
+
+/// Where the firmware has its pools: to the device, and to the driver.
+pub(crate) fn slots() -> [Slots; 2] {
+    [0x80_0000, 0xa0_0000].map(|offset| Slots {
+        address: WINDOW + offset,
+        count: 4,
+        size: 0x4_0000,
+    })
 }
 
 pub(crate) fn status() -> StatusWord {

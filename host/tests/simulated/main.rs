@@ -3,3 +3,4 @@
 mod firmware;
 mod link;
 mod ping;
+mod pool;
