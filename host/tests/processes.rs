@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corewarden::hub::{Endpoint, Options};
 use corewarden::peer::{Meeting, Role, join};
@@ -116,40 +116,86 @@ fn the_example_reads_a_sensor_of_the_other_side() {
     assert_eq!(examples_say("board", "sensor", &[""]), ["21.5 °C\n"]);
 }
 
+#[test]
+fn the_example_of_a_terminal_shows_what_is_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (link, terminals) = (folder.path().join("link"), folder.path().join("terminals"));
+    let start = Instant::now();
+    let _device = Example(example("device").arg(&link).spawn().unwrap());
+    // The device may not listen yet.
+    let (mut server, path) = loop {
+        let mut command = example("tty");
+        command.arg(&link).arg(&terminals).stdout(Stdio::piped());
+        let mut server = Example(command.spawn().unwrap());
+        let mut line = String::new();
+        let said = server.0.stdout.take().unwrap();
+        BufReader::new(said).read_line(&mut line).unwrap();
+        if line.ends_with("ttyEcho\n") {
+            break (server, line);
+        }
+        assert!(start.elapsed() < LONG, "the device does not listen");
+    };
+    // Python opens it as a program for terminals does; what hangs is killed.
+    let script = "import os,sys,signal,tty\n\
+        signal.alarm(60)\n\
+        fd=os.open(sys.argv[1],os.O_RDWR|os.O_NOCTTY)\n\
+        tty.setraw(fd)\n\
+        os.write(fd,b'typed')\n\
+        got=b''\n\
+        while len(got)<5: got+=os.read(fd,5)\n\
+        print(got.decode())";
+    let output = Command::new("python3")
+        .args(["-c", script, path.trim()])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "typed\n");
+    // The shell's own: a small system has no program of that name.
+    let kill = format!("kill -INT {}", server.0.id());
+    let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(killed.success() && server.0.wait().unwrap().success());
+    assert_eq!(std::fs::read_dir(&terminals).unwrap().count(), 0);
+}
+
 /// What an example prints for each argument, beside another that serves it.
 fn examples_say(server: &str, client: &str, arguments: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("link");
-    // Cargo puts the examples beside the tests, but builds them only where all of a crate is tested.
+    let start = Instant::now();
+    let mut server = Example(example(server).arg(&path).spawn().unwrap());
+    let ask = |argument: &&str| loop {
+        // It has a time limit of its own.
+        let asked = example(client).arg(&path).arg(argument).output().unwrap();
+        // The server may not listen yet.
+        if asked.status.success() {
+            return String::from_utf8(asked.stdout).unwrap();
+        }
+        assert!(start.elapsed() < LONG, "nobody answers");
+        assert_eq!(server.0.try_wait().unwrap(), None, "the server ended");
+    };
+    arguments.iter().map(ask).collect()
+}
+
+/// Cargo puts the examples beside the tests, but builds them only where all of a crate is tested.
+fn example(name: &str) -> Command {
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--offline", "--examples"])
+        .args(["build", "--quiet", "--offline", "--example", name])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status();
     assert!(built.unwrap().success());
     let tests = std::env::current_exe().unwrap();
     let examples = tests.parent().unwrap().parent().unwrap().join("examples");
-    let mut server = Command::new(examples.join(server))
-        .arg(&path)
-        .spawn()
-        .unwrap();
-    let mut told = Vec::new();
-    for argument in arguments {
-        let said = loop {
-            let output = Command::new(examples.join(client))
-                .arg(&path)
-                .arg(argument)
-                .output()
-                .unwrap();
-            // The server may not listen yet.
-            if output.status.success() || server.try_wait().unwrap().is_some() {
-                break output.stdout;
-            }
-        };
-        told.push(String::from_utf8(said).unwrap());
+    Command::new(examples.join(name))
+}
+
+/// An example that runs, until this is dropped.
+struct Example(Child);
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        // What has ended needs no end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
-    server.kill().unwrap();
-    server.wait().unwrap();
-    told
 }
 
 /// The device: sends everything back, to one driver after the other.
@@ -323,13 +369,14 @@ impl Drop for Guard<'_> {
 }
 
 fn long() -> Limit<'static> {
-    Limit::after(Duration::from_secs(60))
+    Limit::after(LONG)
 }
 
 fn forever() -> Limit<'static> {
     Limit::after(Duration::MAX)
 }
 
+const LONG: Duration = Duration::from_secs(60);
 const ROLE: &str = "COREWARDEN_TEST_ROLE";
 const PLACE: &str = "COREWARDEN_TEST_PLACE";
 const PROGRESS: &str = "echoed ";
