@@ -30,7 +30,7 @@ pub enum Error {
         /// The state the call needs.
         wanted: CoreState,
     },
-    /// Another driver has taken the link over; two would take it from each other for ever.
+    /// Another driver has taken the link over, and we keep away for a while: two would take it from each other for ever.
     #[error("another driver has taken over the link of generation {generation:#x}")]
     Displaced {
         /// The generation that is gone.

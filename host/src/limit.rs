@@ -47,7 +47,7 @@ impl<'a> Limit<'a> {
         }
     }
 
-    /// How long a single wait may be: what is left, but never longer than `slice`, so that the flag is seen soon.
+    /// How long a single wait may be: what is left, but never longer than `slice`, nor so long that a flag is seen late.
     ///
     /// # Errors
     /// [`Error::Interrupted`] once the flag is set, [`Error::TimeLimit`] once the time is over.
@@ -66,9 +66,16 @@ impl<'a> Limit<'a> {
                 milliseconds,
             });
         }
+        let slice = match self.called_off {
+            Some(_) => slice.min(GLANCE),
+            None => slice,
+        };
         Ok(left.min(slice))
     }
 }
+
+/// How often a flag is looked at.
+const GLANCE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
@@ -90,6 +97,13 @@ mod tests {
         let limit = Limit::after(Duration::from_secs(60));
         let slice = limit.slice(Duration::from_millis(10), Waiting::CoreToStart);
         assert_eq!(slice, Ok(Duration::from_millis(10)));
+    }
+
+    #[test]
+    fn a_flag_is_looked_at_however_long_the_slice_is() {
+        let flag = AtomicBool::new(false);
+        let limit = Limit::after(Duration::MAX).unless(&flag);
+        assert_eq!(limit.slice(Duration::MAX, Waiting::CoreToStart), Ok(GLANCE));
     }
 
     #[test]

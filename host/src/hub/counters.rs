@@ -17,7 +17,7 @@ pub struct Counters {
     pub received: Traffic,
     /// Messages sent.
     pub sent: Traffic,
-    /// Times a message had to wait for a free buffer.
+    /// Times that the buffers ran out, so that somebody had to wait for one.
     pub no_buffer: u64,
     /// Batches published, each with one kick or none.
     pub batches: u64,

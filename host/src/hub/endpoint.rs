@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use super::node::{LinkPools, Node, Purpose};
-use super::{Hub, Message, Patience};
+use super::{Hub, Message};
 use crate::error::{Error, Waiting};
 use crate::limit::Limit;
 
@@ -53,9 +53,7 @@ impl Endpoint {
     /// can come any more.
     pub fn recv(&self, limit: Limit<'_>) -> Result<Message, Error> {
         let shared = &self.hub.shared;
-        shared.wait(self.patience(limit, Waiting::Message), |node| {
-            node.take(self.id)
-        })
+        shared.wait(limit, Waiting::Message, |node| node.take(self.id))
     }
 
     /// The next message, if it is there.
@@ -66,7 +64,7 @@ impl Endpoint {
         self.hub.shared.now(|node| match node.take(self.id)? {
             Some(message) => Ok(Some(message)),
             None => {
-                node.pump(Some(self.id))?;
+                node.pump()?;
                 node.take(self.id)
             }
         })
@@ -78,7 +76,7 @@ impl Endpoint {
     /// [`Error::NoPeer`] where nobody has sent to this endpoint and it is connected to no service, otherwise as
     /// [`Endpoint::send_to`].
     pub fn send(&self, payload: &[u8], limit: Limit<'_>) -> Result<(), Error> {
-        self.send_all([payload], limit)
+        self.send_one(None, payload, limit)
     }
 
     /// Sends to an address, and waits for a free buffer if need be.
@@ -87,9 +85,13 @@ impl Endpoint {
     /// [`Error::TimeLimit`] where no buffer becomes free, [`Error::Rpmsg`] where the message is too long, and where the
     /// endpoint's link is gone as [`Endpoint::recv`].
     pub fn send_to(&self, to: u32, payload: &[u8], limit: Limit<'_>) -> Result<(), Error> {
+        self.send_one(Some(to), payload, limit)
+    }
+
+    fn send_one(&self, to: Option<u32>, payload: &[u8], limit: Limit<'_>) -> Result<(), Error> {
         let shared = &self.hub.shared;
-        shared.wait(self.patience(limit, Waiting::SendBuffer), |node| {
-            let sent = put(node, self.id, Some(to), payload)?;
+        shared.wait(limit, Waiting::SendBuffer, |node| {
+            let sent = put(node, self.id, to, payload)?;
             node.flush()?;
             Ok(sent.then_some(()))
         })
@@ -104,19 +106,20 @@ impl Endpoint {
         payloads: impl IntoIterator<Item = &'m [u8]>,
         limit: Limit<'_>,
     ) -> Result<(), Error> {
-        let mut payloads = payloads.into_iter();
-        let mut next = payloads.next();
+        // Before the hub is held: what the iterator does is the caller's business.
+        let mut payloads = payloads.into_iter().collect::<Vec<_>>().into_iter();
         let shared = &self.hub.shared;
-        shared.wait(self.patience(limit, Waiting::SendBuffer), |node| {
+        shared.wait(limit, Waiting::SendBuffer, |node| {
+            node.step()?;
             let outcome = loop {
-                let Some(payload) = next else {
+                let Some(payload) = payloads.as_slice().first() else {
                     break Ok(Some(()));
                 };
-                match put(node, self.id, None, payload) {
-                    Ok(true) => next = payloads.next(),
+                match node.put(self.id, None, payload) {
+                    Ok(true) => payloads.next(),
                     Ok(false) => break Ok(None),
                     Err(error) => break Err(error),
-                }
+                };
             };
             node.flush()?;
             outcome
@@ -139,7 +142,7 @@ impl Endpoint {
             if let Some(message) = node.take(self.id)? {
                 return Ok(Some(message));
             }
-            node.pump(Some(self.id))?;
+            node.pump()?;
             let message = node.take(self.id)?;
             if message.is_none() {
                 node.wake_inbox(self.id, context.waker())?;
@@ -175,7 +178,7 @@ impl Endpoint {
         mut look: impl FnMut(&mut Post<'_>) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
         let shared = &self.hub.shared;
-        shared.wait(self.patience(limit, waiting), |node| {
+        shared.wait(limit, waiting, |node| {
             let outcome = look(&mut Post { node, id: self.id });
             node.flush()?;
             outcome
@@ -197,14 +200,6 @@ impl Endpoint {
     /// The pools of the endpoint's link, which can be taken once.
     pub(crate) fn take_pools(&self) -> Result<LinkPools, Error> {
         self.hub.shared.now(|node| node.take_pools(self.id))
-    }
-
-    fn patience<'a>(&self, limit: Limit<'a>, waiting: Waiting) -> Patience<'a> {
-        Patience {
-            endpoint: Some(self.id),
-            limit,
-            waiting,
-        }
     }
 
     /// The same endpoint on the link that there is now: connected to the service of the same name, or serving it again.
@@ -239,7 +234,8 @@ impl Endpoint {
     }
 
     fn close(&self) {
-        self.hub.shared.lock().node.close(self.id);
+        // A doorbell that failed fails for whoever is left, too.
+        let _ = self.hub.shared.now(|node| node.close(self.id));
     }
 }
 
@@ -263,7 +259,7 @@ impl Post<'_> {
 
     /// Takes in what has come for everybody.
     pub(crate) fn pump(&mut self) -> Result<(), Error> {
-        self.node.pump(Some(self.id))
+        self.node.pump()
     }
 
     /// As [`Endpoint::try_recv`], of what was taken in.
@@ -300,7 +296,7 @@ fn put(node: &mut Node, id: u64, to: Option<u32>, payload: &[u8]) -> Result<bool
 fn try_put(node: &mut Node, id: u64, to: Option<u32>, payload: &[u8]) -> Result<bool, Error> {
     let mut sent = put(node, id, to, payload)?;
     if !sent {
-        node.pump(Some(id))?;
+        node.pump()?;
         sent = put(node, id, to, payload)?;
     }
     node.flush()?;

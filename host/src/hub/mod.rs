@@ -49,10 +49,12 @@
 
 mod counters;
 mod endpoint;
+mod inbox;
 mod node;
 mod side;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
@@ -83,6 +85,9 @@ pub struct Options {
     /// How long a driver waits until the device has left the rings alone. One that speaks no generations never says so,
     /// and after this time the rings are written all the same.
     pub handshake: Duration,
+    /// How long a sleep may be at most (five times as long where a driver's link is up): peers that speak no generations come
+    /// and go without a ring. Where the peer is known to speak them it may be long.
+    pub look: Duration,
     /// Messages that may wait for one endpoint.
     pub queue: usize,
     /// How long to look at the rings before sleeping at the doorbell: about what being woken costs. Zero on a machine with
@@ -96,6 +101,7 @@ impl Default for Options {
         Options {
             buffer_size: 512,
             handshake: Duration::from_secs(1),
+            look: Duration::from_millis(10),
             queue: 256,
             spin: Duration::from_micros(if alone { 0 } else { 20 }),
         }
@@ -110,6 +116,8 @@ pub struct Hub {
 
 struct Shared {
     state: Mutex<State>,
+    /// So many want the state, or are about to have it.
+    wanted: AtomicUsize,
     /// Somebody has news for whoever waits, or the duty to look after the link is free.
     turn: Condvar,
     bell: Arc<dyn Doorbell>,
@@ -120,37 +128,29 @@ struct Shared {
 
 struct State {
     node: Node,
-    /// Somebody sleeps at the doorbell, for all.
-    watched: bool,
+    /// Who looks after the link, for all.
+    watch: Watch,
     /// So many wait for whoever does.
     followers: usize,
     /// Somebody outside sleeps at the descriptor of the doorbell ([`Hub::arm`]).
     armed: bool,
 }
 
-/// For which endpoint, if for one, for how long and for what somebody waits.
-#[derive(Clone, Copy)]
-struct Patience<'a> {
-    endpoint: Option<u64>,
-    limit: Limit<'a>,
-    waiting: Waiting,
-}
-
-impl<'a> Patience<'a> {
-    fn new(limit: Limit<'a>, waiting: Waiting) -> Self {
-        Patience {
-            endpoint: None,
-            limit,
-            waiting,
-        }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    /// Nobody.
+    Free,
+    /// Somebody looks at the rings all the time.
+    Awake,
+    /// Somebody sleeps at the doorbell.
+    Asleep,
 }
 
 enum Next<T> {
     Found(T),
+    /// Looks again at once, and lets others have their turn first.
     Again,
     Follow(Duration),
-    Spin,
     Sleep(Duration),
 }
 
@@ -198,10 +198,11 @@ impl Hub {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
                     node,
-                    watched: false,
+                    watch: Watch::Free,
                     followers: 0,
                     armed: false,
                 }),
+                wanted: AtomicUsize::new(0),
                 turn: Condvar::new(),
                 bell,
                 nudge,
@@ -215,11 +216,9 @@ impl Hub {
     /// # Errors
     /// [`Error::TimeLimit`], or why there is no link where that is known.
     pub fn up(&self, limit: Limit<'_>) -> Result<u32, Error> {
-        let up = self
-            .shared
-            .wait(Patience::new(limit, Waiting::Link), |node| {
-                Ok(node.is_up().then(|| node.generation()))
-            });
+        let up = self.shared.wait(limit, Waiting::Link, |node| {
+            Ok(node.is_up().then(|| node.generation()))
+        });
         self.or_trouble(up)
     }
 
@@ -233,11 +232,9 @@ impl Hub {
         let name = ServiceName::new(service).map_err(Error::Rpmsg)?;
         let opened = self
             .shared
-            .wait(Patience::new(limit, Waiting::Service), |node| {
-                match node.service(&name) {
-                    Some(address) => node.open(&Purpose::Client(name, address)),
-                    None => Ok(None),
-                }
+            .wait(limit, Waiting::Service, |node| match node.service(&name) {
+                Some(address) => node.open(&Purpose::Client(name, address)),
+                None => Ok(None),
             });
         self.endpoint(opened, Purpose::Client(name, 0))
     }
@@ -265,9 +262,7 @@ impl Hub {
     fn open_for(&self, purpose: Purpose, limit: Limit<'_>) -> Result<Endpoint, Error> {
         let opened = self
             .shared
-            .wait(Patience::new(limit, Waiting::Link), |node| {
-                node.open(&purpose)
-            });
+            .wait(limit, Waiting::Link, |node| node.open(&purpose));
         self.endpoint(opened, purpose)
     }
 
@@ -331,7 +326,7 @@ impl Hub {
     /// # Errors
     /// [`Error::Doorbell`], [`Error::Displaced`].
     pub fn pump(&self) -> Result<(), Error> {
-        self.shared.now(|node| node.pump(None))
+        self.shared.now(Node::pump)
     }
 
     /// For a program with an event loop of its own: prepares for sleep at the hub's descriptor, for [`Hub::patience`] at
@@ -342,8 +337,8 @@ impl Hub {
     pub fn arm(&self) -> Result<bool, Error> {
         let mut state = self.shared.lock();
         let ready = state.node.prepare_sleep();
-        self.shared.tell(&mut state);
         state.armed = ready == Ok(false);
+        self.shared.tell_and_leave(state);
         ready.map(|ready| !ready)
     }
 
@@ -358,7 +353,7 @@ impl Hub {
             if rung == Rung::Yes {
                 node.heard();
             }
-            node.pump(None)
+            node.pump()
         })
     }
 
@@ -425,95 +420,133 @@ impl AsFd for Hub {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
+        self.wanted.fetch_add(1, Ordering::Relaxed);
         // A panic of a watcher leaves the state as whole as it was before the call.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.wanted.fetch_sub(1, Ordering::Relaxed);
+        state
+    }
+
+    /// A lock goes to whoever asks first, which is the one who has just let it go.
+    fn give_way(&self) {
+        for _ in 0..TURNS {
+            std::hint::spin_loop();
+            if self.wanted.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            thread::yield_now();
+        }
     }
 
     /// One call without waiting.
     fn now<T>(&self, call: impl FnOnce(&mut Node) -> Result<T, Error>) -> Result<T, Error> {
         let mut state = self.lock();
         let outcome = call(&mut state.node);
-        self.tell(&mut state);
+        self.tell_and_leave(state);
         outcome
+    }
+
+    /// Whoever is woken may be one who calls the hub at once.
+    fn tell_and_leave(&self, mut state: MutexGuard<'_, State>) {
+        let wakers = self.tell(&mut state);
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Repeats a call until it has something, and looks after the link meanwhile or leaves that to whoever does.
     fn wait<T>(
         &self,
-        patience: Patience<'_>,
+        limit: Limit<'_>,
+        waiting: Waiting,
         mut call: impl FnMut(&mut Node) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
-        let mut spinning = None;
+        let mut since = None;
         let mut state = self.lock();
-        let outcome = loop {
-            let next = self.look(&mut state, patience, &mut spinning, &mut call);
-            self.tell(&mut state);
+        loop {
+            let next = self.look(&mut state, limit, waiting, &mut since, &mut call);
+            let wakers = self.tell(&mut state);
             match next {
-                Ok(Next::Found(found)) => break Ok(found),
-                Ok(Next::Again) => {}
-                Ok(Next::Follow(slice)) => {
+                Ok(Next::Follow(slice)) if wakers.is_empty() => {
                     state.followers += 1;
                     let waited = self.turn.wait_timeout(state, slice);
                     state = waited.unwrap_or_else(PoisonError::into_inner).0;
                     state.followers -= 1;
                 }
-                Ok(Next::Spin) => {
+                Ok(Next::Follow(_)) => {
                     drop(state);
-                    std::hint::spin_loop();
+                    wakers.into_iter().for_each(Waker::wake);
                     state = self.lock();
                 }
-                Ok(Next::Sleep(slice)) => {
-                    state.watched = true;
+                Ok(Next::Again) => {
                     drop(state);
+                    wakers.into_iter().for_each(Waker::wake);
+                    self.give_way();
+                    state = self.lock();
+                    state.watch = Watch::Free;
+                }
+                Ok(Next::Sleep(slice)) => {
+                    drop(state);
+                    wakers.into_iter().for_each(Waker::wake);
                     let rung = self.sleep(slice);
                     state = self.lock();
-                    state.watched = false;
+                    state.watch = Watch::Free;
                     match rung {
                         Ok(Rung::Yes) => state.node.heard(),
                         Ok(Rung::No) => {}
-                        Err(error) => break Err(error),
+                        Err(error) => return Err(self.leave(state, Vec::new(), error)),
                     }
                 }
-                Err(error) => break Err(error),
+                Ok(Next::Found(found)) => return Ok(self.leave(state, wakers, found)),
+                Err(error) => return Err(self.leave(state, wakers, error)),
             }
-        };
-        if !state.watched && state.followers > 0 {
+        }
+    }
+
+    /// Hands the duty to look after the link on, if it is free.
+    fn leave<T>(&self, state: MutexGuard<'_, State>, wakers: Vec<Waker>, outcome: T) -> T {
+        if state.watch == Watch::Free && state.followers > 0 {
             self.turn.notify_one();
         }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
         outcome
     }
 
-    /// What a caller that waits has to do next.
+    /// What a caller that waits has to do next; `since` when it looks at the rings, if it does.
     fn look<T>(
         &self,
         state: &mut State,
-        patience: Patience<'_>,
-        spinning: &mut Option<Instant>,
+        limit: Limit<'_>,
+        waiting: Waiting,
+        since: &mut Option<Instant>,
         call: &mut impl FnMut(&mut Node) -> Result<Option<T>, Error>,
     ) -> Result<Next<T>, Error> {
         if let Some(found) = call(&mut state.node)? {
             return Ok(Next::Found(found));
         }
-        state.node.pump(patience.endpoint)?;
+        state.node.pump()?;
         if let Some(found) = call(&mut state.node)? {
             return Ok(Next::Found(found));
         }
-        let slice = patience.limit.slice(state.node.slice(), patience.waiting)?;
-        if state.watched {
-            *spinning = None;
+        let slice = limit.slice(state.node.slice(), waiting)?;
+        if state.watch != Watch::Free {
+            *since = None;
             return Ok(Next::Follow(slice));
         }
-        let since = *spinning.get_or_insert_with(Instant::now);
-        if since.elapsed() < self.spin {
+        let begun = *since.get_or_insert_with(Instant::now);
+        if begun.elapsed() < self.spin {
             if !state.armed {
                 state.node.prepare_spin()?;
             }
-            return Ok(Next::Spin);
-        }
-        *spinning = None;
-        if state.node.prepare_sleep()? {
+            state.watch = Watch::Awake;
             return Ok(Next::Again);
         }
+        *since = None;
+        if state.node.prepare_sleep()? {
+            state.watch = Watch::Awake;
+            return Ok(Next::Again);
+        }
+        state.watch = Watch::Asleep;
         Ok(Next::Sleep(slice))
     }
 
@@ -529,26 +562,29 @@ impl Shared {
         self.bell.drain()
     }
 
-    /// Wakes those who wait for what was taken in. Those who sleep at the doorbell are to be rung for what comes next,
-    /// whoever took in what came last.
-    fn tell(&self, state: &mut State) {
+    /// Wakes the threads that wait for what was taken in, and says which tasks do. Those who sleep at the doorbell are to be
+    /// rung for what comes next, whoever took in what came last.
+    #[must_use]
+    fn tell(&self, state: &mut State) -> Vec<Waker> {
         // An error comes again in the call of whoever is woken for it.
-        let asleep = state.watched || state.armed;
+        let asleep = state.watch == Watch::Asleep || state.armed;
         let more = asleep && state.node.prepare_sleep() != Ok(false);
         if more {
             state.node.have_news();
         }
         let (news, wakers) = state.node.news();
-        if !news {
-            return;
+        if news {
+            if state.followers > 0 {
+                self.turn.notify_all();
+            }
+            if state.watch == Watch::Asleep {
+                // A full counter has woken already.
+                let _ = rustix::io::write(&self.nudge, &1_u64.to_ne_bytes());
+            }
         }
-        if state.followers > 0 {
-            self.turn.notify_all();
-        }
-        if state.watched {
-            // A full counter has woken already.
-            let _ = rustix::io::write(&self.nudge, &1_u64.to_ne_bytes());
-        }
-        wakers.into_iter().for_each(Waker::wake);
+        wakers
     }
 }
+
+/// How often one who looks all the time lets others go first, who may be many.
+const TURNS: u32 = 100;

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rpmsg::{Change, Event, Kick, RestartSign, ServiceName, Services};
 use rpmsg_pool::PoolLayout;
 
-use super::counters::{Counters, EndpointCounters, Seen, Traffic, Watcher};
+use super::counters::{Counters, Seen, Traffic, Watcher};
+use super::inbox::{Inbox, Item, add};
 use super::side::{Lane, Side, Turn, largest_message};
 use super::{Message, Options};
 use crate::doorbell::Doorbell;
@@ -29,10 +30,15 @@ pub(super) struct Node {
     next_id: u64,
     /// Why there is no link, where that is known.
     trouble: Option<Error>,
-    /// Why there never will be one again.
-    fault: Option<Error>,
+    /// Why none is begun, and until when.
+    away: Option<(Error, Instant)>,
+    /// How long that was the last time (L12).
+    stay_away: Duration,
+    up_since: Option<Instant>,
     /// Somebody waits for a buffer to send in; kicks for returned ones are on.
     buffer_wanted: bool,
+    /// Endpoints that are closed, and whose withdrawal has found no buffer yet.
+    withdrawals: Vec<(rpmsg::Endpoint, ServiceName)>,
     /// Something happened for which others wait.
     news: bool,
     wakers: Vec<Waker>,
@@ -43,29 +49,6 @@ pub(super) struct Node {
     watcher: Option<Watcher>,
     /// The pools of this link are somebody's, or were (rpmsg-pool.md, P10).
     pools_taken: bool,
-}
-
-struct Inbox {
-    id: u64,
-    inner: rpmsg::Endpoint,
-    peer: Option<u32>,
-    /// Connected to a service of the peer, which may be withdrawn.
-    bound: bool,
-    announced: Option<ServiceName>,
-    label: Option<ServiceName>,
-    queue: VecDeque<Item>,
-    queued: usize,
-    lost: u64,
-    ended: Option<Error>,
-    waker: Option<Waker>,
-    received: Traffic,
-    sent: Traffic,
-}
-
-enum Item {
-    Message(Message),
-    /// So many messages found no room here.
-    Lost(u64),
 }
 
 /// The slots of one link, by our side of it.
@@ -106,8 +89,11 @@ impl Node {
             inboxes: Vec::new(),
             next_id: 0,
             trouble: None,
-            fault: None,
+            away: None,
+            stay_away: Duration::ZERO,
+            up_since: None,
             buffer_wanted: false,
+            withdrawals: Vec::new(),
             news: false,
             wakers: Vec::new(),
             counters: Counters {
@@ -122,8 +108,11 @@ impl Node {
 
     /// Looks after the link's life: what a batch begins with (rpmsg-lifecycle.md, L8).
     pub(super) fn step(&mut self) -> Result<(), Error> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
+        if let Some((why, until)) = self.away {
+            if Instant::now() < until {
+                return Err(why);
+            }
+            self.away = None;
         }
         for _ in 0..STEPS {
             let turn = self.side.step(&self.memory, &*self.bell, &self.options)?;
@@ -132,6 +121,7 @@ impl Node {
                 Turn::Up(lane, generation) => {
                     self.lane = Some(lane);
                     self.generation = generation;
+                    self.up_since = Some(Instant::now());
                     self.trouble = None;
                     self.pools_taken = false;
                     self.news = true;
@@ -148,9 +138,10 @@ impl Node {
                 }
                 Turn::Displaced => {
                     let generation = self.generation;
-                    self.end(Error::Displaced { generation });
-                    self.fault = Some(Error::Displaced { generation });
-                    return Err(Error::Displaced { generation });
+                    let displaced = Error::Displaced { generation };
+                    self.end(displaced);
+                    self.keep_away(displaced);
+                    return Err(displaced);
                 }
                 Turn::Trouble(error) => {
                     self.trouble = Some(error);
@@ -161,37 +152,93 @@ impl Node {
         Ok(())
     }
 
-    /// Takes in what has come, a batch at most, for an endpoint or for all.
+    /// Takes in what has come, a batch at most.
     ///
-    /// Where the caller's own queue is full, or every queue, the messages stay in the ring, which holds up the peer; where
-    /// others have room they must not wait.
-    pub(super) fn pump(&mut self, caller: Option<u64>) -> Result<(), Error> {
+    /// Where every queue is full the messages stay in the ring, which holds up the peer; where any has room, the others
+    /// hold up nothing.
+    pub(super) fn pump(&mut self) -> Result<(), Error> {
         self.step()?;
         let mut room = std::mem::take(&mut self.room);
-        let outcome = self.take_in_batch(caller, &mut room);
+        // A watcher's panic may have taken it.
+        room.resize(largest_message(&self.memory), 0);
+        let outcome = self.take_in_batch(&mut room);
         self.room = room;
-        outcome.and_then(|()| self.flush())
+        outcome?;
+        self.withdraw()?;
+        self.look_for_buffer()?;
+        self.flush()
+    }
+
+    /// Gives way to another driver, each time for longer, unless the last link lasted: the word that says there is another is
+    /// the device's to write (L12).
+    fn keep_away(&mut self, why: Error) {
+        let lasted = self.up_since.take().map(|since| since.elapsed());
+        let steady = lasted.is_some_and(|lasted| lasted > self.stay_away.saturating_mul(10));
+        self.stay_away = match self.stay_away {
+            Duration::ZERO => AWAY,
+            _ if steady => AWAY,
+            before => before.saturating_mul(2).min(LONGEST_AWAY),
+        };
+        self.away = Instant::now()
+            .checked_add(self.stay_away)
+            .map(|until| (why, until));
+    }
+
+    /// Has those who wait for a buffer try again once there is one; who finds none then asks anew.
+    fn look_for_buffer(&mut self) -> Result<bool, Error> {
+        let (true, Some(lane)) = (self.buffer_wanted, &mut self.lane) else {
+            return Ok(false);
+        };
+        let found = match lane.wake_on_buffer(true) {
+            Ok(true) => lane.wake_on_buffer(false).map(|_| true),
+            outcome => outcome,
+        };
+        match found {
+            Ok(found) => {
+                self.buffer_wanted = !found;
+                self.news |= found;
+                Ok(found)
+            }
+            Err(error) => self.lie(error).map(|()| true),
+        }
+    }
+
+    /// Takes announcements back, as far as there are buffers for that.
+    fn withdraw(&mut self) -> Result<(), Error> {
+        while let (Some(lane), Some((inner, name))) = (&mut self.lane, self.withdrawals.pop()) {
+            match lane.announce(&inner, name, Change::Destroyed) {
+                Err(rpmsg::Error::NoBuffer { .. }) => {
+                    self.withdrawals.push((inner, name));
+                    self.want_buffer();
+                    break;
+                }
+                announced => {
+                    // It is of this link, as they are forgotten with it.
+                    let _ = lane.close(inner);
+                    if let Err(error) = announced {
+                        self.lie(error)?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Asks the peer for kicks; `true` where there is something to do already and nobody may sleep
     /// (rpmsg-lifecycle.md, L14).
     pub(super) fn prepare_sleep(&mut self) -> Result<bool, Error> {
-        let full = self.is_full(None);
+        let full = self.is_full();
         let Some(lane) = &mut self.lane else {
             return Ok(false);
         };
-        let mut outcome = if full {
+        let outcome = if full {
             Ok(false)
         } else {
             lane.wake_on_message(true)
         };
-        if outcome == Ok(false) && self.buffer_wanted {
-            outcome = lane.wake_on_buffer(true);
-            // Whoever waits for a buffer tries again.
-            self.news |= outcome == Ok(true);
-        }
         match outcome {
-            Ok(ready) => Ok(ready),
+            Ok(true) => Ok(true),
+            Ok(false) => self.look_for_buffer(),
             Err(error) => self.lie(error).map(|()| true),
         }
     }
@@ -204,12 +251,19 @@ impl Node {
         }
     }
 
-    /// How long nobody may sleep at most: peers without generations come and go without a ring (L10).
+    /// How long a sleep may be: peers without generations come and go without a ring (L10), and our own time limits ring
+    /// no bell either.
     pub(super) fn slice(&self) -> Duration {
-        if self.side.is_driver() && self.lane.is_some() {
-            Duration::from_millis(50)
-        } else {
-            Duration::from_millis(10)
+        let look = match (self.side.is_driver(), &self.lane) {
+            (true, Some(_)) => self.options.look.saturating_mul(5),
+            _ => self.options.look,
+        };
+        let now = Instant::now();
+        let away = self.away.map(|(_, until)| until);
+        let next = away.or(self.side.next_turn());
+        match next {
+            Some(next) => look.min(next.saturating_duration_since(now).max(SHORTEST)),
+            None => look,
         }
     }
 
@@ -235,6 +289,8 @@ impl Node {
 
     /// Opens an endpoint; `None` while there is no link, or no buffer for the announcement.
     pub(super) fn open(&mut self, purpose: &Purpose) -> Result<Option<(u64, u32)>, Error> {
+        // A name is withdrawn before it is announced again.
+        self.withdraw()?;
         let Some(lane) = &mut self.lane else {
             return Ok(None);
         };
@@ -261,7 +317,8 @@ impl Node {
                                 self.want_buffer();
                                 Ok(None)
                             }
-                            error => self.lie(error).map(|()| None),
+                            error if error.breaks_link() => self.lie(error).map(|()| None),
+                            error => Err(Error::Rpmsg(error)),
                         };
                     }
                 }
@@ -282,7 +339,7 @@ impl Node {
             queued: 0,
             lost: 0,
             ended: None,
-            waker: None,
+            wakers: Vec::new(),
             received: Traffic::default(),
             sent: Traffic::default(),
         });
@@ -290,20 +347,25 @@ impl Node {
         Ok(Some((id, inner.address())))
     }
 
-    /// Closes an endpoint, and takes its announcement back as far as there is a buffer for that.
-    pub(super) fn close(&mut self, id: u64) {
+    /// Closes an endpoint, and takes its announcement back once there is a buffer for that.
+    pub(super) fn close(&mut self, id: u64) -> Result<(), Error> {
         let Some(at) = self.inboxes.iter().position(|inbox| inbox.id == id) else {
-            return;
+            return Ok(());
         };
         let inbox = self.inboxes.swap_remove(at);
-        if let (None, Some(lane)) = (inbox.ended, &mut self.lane) {
-            if let Some(name) = inbox.announced {
-                // The peer has no buffer for the news: it will hear of it by silence.
-                let _ = lane.announce(&inbox.inner, name, Change::Destroyed);
+        // All other ends are those of its link.
+        let (None | Some(Error::ServiceWithdrawn { .. }), Some(lane)) =
+            (inbox.ended, &mut self.lane)
+        else {
+            return Ok(());
+        };
+        match inbox.announced {
+            Some(name) => {
+                self.withdrawals.push((inbox.inner, name));
+                self.withdraw()?;
+                self.flush()
             }
-            // It is of this link, as it has not ended.
-            let _ = lane.close(inbox.inner);
-            let _ = self.flush();
+            None => lane.close(inbox.inner).map_err(Error::Rpmsg),
         }
     }
 
@@ -376,7 +438,6 @@ impl Node {
         match lane.send(&inner, to, payload) {
             Ok(()) => {}
             Err(rpmsg::Error::NoBuffer { .. }) => {
-                self.counters.no_buffer += 1;
                 self.want_buffer();
                 return Ok(false);
             }
@@ -394,15 +455,6 @@ impl Node {
             destination: to,
             payload,
         });
-        if self.buffer_wanted {
-            // Returned buffers are looked for when needed; nobody has to ring for them.
-            self.buffer_wanted = false;
-            if let Some(lane) = &mut self.lane
-                && let Err(error) = lane.wake_on_buffer(false)
-            {
-                self.lie(error)?;
-            }
-        }
         Ok(true)
     }
 
@@ -429,20 +481,15 @@ impl Node {
     pub(super) fn heard(&mut self) {
         self.counters.kicks.heard += 1;
         self.show(Seen::Kick { outgoing: false });
-        if self.buffer_wanted {
-            self.news = true;
-        }
     }
 
     pub(super) fn wake_inbox(&mut self, id: u64, waker: &Waker) -> Result<(), Error> {
-        self.inbox(id)?.waker = Some(waker.clone());
+        add(&mut self.inbox(id)?.wakers, waker);
         Ok(())
     }
 
     pub(super) fn wake_at_news(&mut self, waker: &Waker) {
-        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
-            self.wakers.push(waker.clone());
-        }
+        add(&mut self.wakers, waker);
     }
 
     pub(super) fn have_news(&mut self) {
@@ -451,14 +498,13 @@ impl Node {
 
     /// Whether there was news since the last call, and who is to be woken for it.
     pub(super) fn news(&mut self) -> (bool, Vec<Waker>) {
-        let news = std::mem::take(&mut self.news);
-        if !news {
+        if !std::mem::take(&mut self.news) {
             return (false, Vec::new());
         }
         let mut wakers = std::mem::take(&mut self.wakers);
         for inbox in &mut self.inboxes {
             if !inbox.queue.is_empty() || inbox.ended.is_some() {
-                wakers.extend(inbox.waker.take());
+                wakers.append(&mut inbox.wakers);
             }
         }
         (true, wakers)
@@ -466,11 +512,9 @@ impl Node {
 
     pub(super) fn all_wakers(&mut self) -> Vec<Waker> {
         let mut wakers = std::mem::take(&mut self.wakers);
-        wakers.extend(
-            self.inboxes
-                .iter_mut()
-                .filter_map(|inbox| inbox.waker.take()),
-        );
+        for inbox in &mut self.inboxes {
+            wakers.append(&mut inbox.wakers);
+        }
         wakers
     }
 
@@ -504,26 +548,25 @@ impl Node {
         })
     }
 
-    /// Whether nothing is to be taken in: for want of room at the caller's endpoint, or at all of them.
-    fn is_full(&self, caller: Option<u64>) -> bool {
+    /// Whether nothing is to be taken in, as there is no room for it at any endpoint.
+    fn is_full(&self) -> bool {
+        let limit = self.options.queue;
         let mut live = self
             .inboxes
             .iter()
             .filter(|inbox| inbox.ended.is_none())
             .peekable();
-        let limit = self.options.queue;
-        let all = live.peek().is_some() && live.clone().all(|inbox| inbox.queued >= limit);
-        let own = live.any(|inbox| Some(inbox.id) == caller && inbox.queued >= limit);
-        all || own
+        live.peek().is_some() && live.all(|inbox| inbox.queued >= limit)
     }
 
     fn want_buffer(&mut self) {
+        self.counters.no_buffer += u64::from(!self.buffer_wanted);
         self.buffer_wanted = true;
     }
 
-    fn take_in_batch(&mut self, caller: Option<u64>, room: &mut [u8]) -> Result<(), Error> {
+    fn take_in_batch(&mut self, room: &mut [u8]) -> Result<(), Error> {
         for _ in 0..BATCH {
-            if self.is_full(caller) {
+            if self.is_full() {
                 break;
             }
             let Some(lane) = &mut self.lane else {
@@ -531,7 +574,7 @@ impl Node {
             };
             match lane.poll(room) {
                 Ok(None) => break,
-                Ok(Some(event)) => self.take_in(event, room),
+                Ok(Some(event)) => self.take_in(event, room, self.options.queue),
                 Err(rpmsg::Error::NoSuchEndpoint { .. }) => self.counters.unclaimed += 1,
                 Err(error) => self.lie(error)?,
             }
@@ -540,7 +583,8 @@ impl Node {
     }
 
     /// What a device published before it restarted. Its successor leaves the rings alone until the driver has prepared them
-    /// anew (L7), so they still say what they said; a driver's successor may have gone on at its time limit (L5).
+    /// anew (L7), so they still say what they said; a driver's successor may have gone on at its time limit (L5). What waited
+    /// in the ring for room has that now: it is no more than the ring holds.
     fn take_in_the_last(&mut self, sign: RestartSign) {
         if sign != RestartSign::Generation || !self.side.is_driver() {
             return;
@@ -549,7 +593,7 @@ impl Node {
         while let Some(lane) = &mut self.lane {
             match lane.poll(&mut room) {
                 Ok(None) => break,
-                Ok(Some(event)) => self.take_in(event, &room),
+                Ok(Some(event)) => self.take_in(event, &room, usize::MAX),
                 Err(rpmsg::Error::NoSuchEndpoint { .. }) => self.counters.unclaimed += 1,
                 Err(error) if error.breaks_link() => break,
                 Err(error) => self.note(error),
@@ -557,7 +601,7 @@ impl Node {
         }
     }
 
-    fn take_in(&mut self, event: Event, room: &[u8]) {
+    fn take_in(&mut self, event: Event, room: &[u8], limit: usize) {
         self.news = true;
         match event {
             Event::Message { header, copied } => {
@@ -569,7 +613,6 @@ impl Node {
                     destination: header.destination,
                     payload,
                 });
-                let limit = self.options.queue;
                 let inbox = self
                     .inboxes
                     .iter_mut()
@@ -603,9 +646,10 @@ impl Node {
             self.note(error);
             return Ok(());
         }
-        // The signs of a restart are one, however they were found.
+        // The signs of a restart are one, however they were found; the link that has begun since is another.
+        let links = self.counters.links;
         self.step()?;
-        if self.lane.is_none() {
+        if self.lane.is_none() || self.counters.links != links {
             return Ok(());
         }
         let generation = self.generation;
@@ -635,6 +679,7 @@ impl Node {
         self.counters.restarts += 1;
         self.services = Services::new();
         self.buffer_wanted = false;
+        self.withdrawals.clear();
         self.news = true;
         for inbox in &mut self.inboxes {
             match inbox.ended {
@@ -660,42 +705,12 @@ impl Drop for Node {
     }
 }
 
-impl Inbox {
-    /// Queues a message, or a note of its loss where the owner is too slow: others must not wait for it.
-    fn push(&mut self, source: u32, payload: &[u8], limit: usize) {
-        self.received.add(payload.len());
-        if !self.bound {
-            // A service talks to whoever talked to it first, until told otherwise.
-            self.peer.get_or_insert(source);
-        }
-        if self.queued < limit {
-            self.queued += 1;
-            self.queue.push_back(Item::Message(Message {
-                source,
-                payload: payload.to_vec(),
-            }));
-            return;
-        }
-        self.lost += 1;
-        match self.queue.back_mut() {
-            Some(Item::Lost(messages)) => *messages += 1,
-            _ => self.queue.push_back(Item::Lost(1)),
-        }
-    }
-
-    fn counters(&self) -> EndpointCounters {
-        EndpointCounters {
-            address: self.inner.address(),
-            service: self.label.map(|name| name.to_string()),
-            received: self.received,
-            sent: self.sent,
-            queued: self.queued,
-            lost: self.lost,
-        }
-    }
-}
-
 const SERVICES: usize = 64;
 /// Messages taken in at once: after so many, others get their turn.
 const BATCH: usize = 64;
 const STEPS: u32 = 8;
+/// How long a driver stays away from a link that another has taken: at first, and at most.
+const AWAY: Duration = Duration::from_secs(5);
+const LONGEST_AWAY: Duration = Duration::from_secs(300);
+/// A sleep until a point in time lasts at least this long, or many would end before it.
+const SHORTEST: Duration = Duration::from_millis(1);

@@ -23,13 +23,14 @@ pub(super) enum Side {
 }
 
 pub(super) enum Stage {
-    /// Nothing was begun, or the last attempt failed; not before this.
-    Idle(Option<Instant>),
+    /// Nothing was begun, or the last attempt failed; not before this, and after this one.
+    Idle(Option<Instant>, Option<DriverLife>),
     /// The device was asked off the rings.
     Quieting {
         place: Place,
         life: DriverLife,
-        until: Instant,
+        /// `None`: it may take as long as it likes.
+        until: Option<Instant>,
     },
     Live {
         place: Place,
@@ -71,7 +72,7 @@ impl Side {
     pub(super) fn driver(find: Find) -> Self {
         Side::Driver {
             find,
-            stage: Stage::Idle(None),
+            stage: Stage::Idle(None, None),
         }
     }
 
@@ -96,7 +97,7 @@ impl Side {
                 place.ring_all(bell)
             }
             Side::Driver { stage, .. } => {
-                *stage = Stage::Idle(None);
+                *stage = Stage::Idle(None, stage.end().map(|(_, life)| life));
                 Ok(())
             }
         }
@@ -107,17 +108,15 @@ impl Side {
         match self {
             Side::Device { .. } => self.renew(memory, bell),
             Side::Driver { stage, .. } => {
-                match std::mem::replace(stage, Stage::Idle(None)) {
-                    Stage::Idle(_) => Ok(()),
-                    Stage::Quieting { place, life, .. } | Stage::Live { place, life } => {
-                        // A page that was cleared, or is another's, is left as it is.
-                        if own_line(&place, memory) != Some(life.generation()) {
-                            return Ok(());
-                        }
-                        life.detach(memory);
-                        place.ring_all(bell)
-                    }
+                let Some((place, life)) = stage.end() else {
+                    return Ok(());
+                };
+                // A page that was cleared, or is another's, is left as it is.
+                if own_line(&place, memory) != Some(life.generation()) {
+                    return Ok(());
                 }
+                life.detach(memory);
+                place.ring_all(bell)
             }
         }
     }
@@ -141,8 +140,31 @@ impl Side {
         }
     }
 
+    /// When something has to be done without the peer's doing.
+    pub(super) fn next_turn(&self) -> Option<Instant> {
+        match self {
+            Side::Driver {
+                stage: Stage::Idle(next, _) | Stage::Quieting { until: next, .. },
+                ..
+            } => *next,
+            _ => None,
+        }
+    }
+
     pub(super) fn is_driver(&self) -> bool {
         matches!(self, Side::Driver { .. })
+    }
+}
+
+impl Stage {
+    /// Ends what there is of a link.
+    fn end(&mut self) -> Option<(Place, DriverLife)> {
+        match std::mem::replace(self, Stage::Idle(None, None)) {
+            Stage::Idle(..) => None,
+            Stage::Quieting { place, life, .. } | Stage::Live { place, life } => {
+                Some((place, life))
+            }
+        }
     }
 }
 
@@ -186,22 +208,25 @@ fn step_driver(
     options: &Options,
 ) -> Result<Turn, Error> {
     let now = Instant::now();
-    let again = Stage::Idle(now.checked_add(RETRY));
-    match std::mem::replace(stage, Stage::Idle(None)) {
-        Stage::Idle(Some(not_before)) if now < not_before => {
-            *stage = Stage::Idle(Some(not_before));
+    let again = now.checked_add(RETRY);
+    match std::mem::replace(stage, Stage::Idle(None, None)) {
+        Stage::Idle(Some(not_before), last) if now < not_before => {
+            *stage = Stage::Idle(Some(not_before), last);
             Ok(Turn::Rest)
         }
-        Stage::Idle(_) => match find(memory) {
+        Stage::Idle(_, last) => match find(memory) {
             Ok(place) => {
-                let life = DriverLife::begin(memory, place.status, place.starts);
-                let until = now.checked_add(options.handshake).unwrap_or(now);
+                let life = match last {
+                    Some(last) => last.again(memory, place.status),
+                    None => DriverLife::begin(memory, place.status, place.starts),
+                };
+                let until = now.checked_add(options.handshake);
                 *stage = Stage::Quieting { place, life, until };
                 place.ring_all(bell)?;
                 Ok(Turn::Rest)
             }
             Err(error) => {
-                *stage = again;
+                *stage = Stage::Idle(again, last);
                 Ok(Turn::Trouble(error))
             }
         },
@@ -212,9 +237,10 @@ fn step_driver(
         } => {
             if own_line(&place, memory) != Some(life.generation()) {
                 // Cleared, or another driver's: the first is begun again, the second left alone.
+                *stage = Stage::Idle(None, Some(life));
                 return Ok(gone(&place, memory, RestartSign::TableCleared));
             }
-            if now >= until {
+            if until.is_some_and(|until| now >= until) {
                 life.wait_no_longer(memory);
             }
             if life.step(memory) != DriverStep::Prepare {
@@ -232,7 +258,7 @@ fn step_driver(
             let mut link = match link {
                 Ok(link) => link,
                 Err(error) => {
-                    *stage = again;
+                    *stage = Stage::Idle(again, Some(life));
                     return Ok(Turn::Trouble(Error::Rpmsg(error)));
                 }
             };
@@ -240,13 +266,19 @@ fn step_driver(
             // Publishes the offered buffers; the kick for them is the one below, which the device cannot miss.
             let _ = link.flush();
             life.ready(memory);
-            place.ring_all(bell)?;
+            if let Err(error) = place.ring_all(bell) {
+                *stage = Stage::Idle(again, Some(life));
+                return Err(error);
+            }
             *stage = Stage::Live { place, life };
             let lane = Lane::Driver(Box::new(Session::new(link)));
             Ok(Turn::Up(lane, generation))
         }
         Stage::Live { place, mut life } => match life.step(memory) {
-            DriverStep::Restart(sign) => Ok(gone(&place, memory, sign)),
+            DriverStep::Restart(sign) => {
+                *stage = Stage::Idle(None, Some(life));
+                Ok(gone(&place, memory, sign))
+            }
             DriverStep::Wait | DriverStep::Prepare | DriverStep::Run => {
                 *stage = Stage::Live { place, life };
                 Ok(Turn::Rest)

@@ -1,7 +1,7 @@
 //! Restarts of either side, lies, and what handles say then (rpmsg-lifecycle.md).
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corewarden::hub::{Hub, Options};
 use corewarden::shared_memory::Window;
@@ -114,6 +114,57 @@ fn a_driver_that_another_displaced_says_so_and_does_not_fight_back() {
     other.send(b"still here", long()).unwrap();
     assert_eq!(other.recv(long()).unwrap().payload, b"still here");
     assert_eq!(second.counters().restarts, 0);
+}
+
+#[test]
+fn a_driver_whose_line_was_written_by_another_keeps_away_for_a_while_and_then_drives_again() {
+    let bench = Bench::new();
+    let _echo = bench.echo();
+    let hub = bench.driver();
+    let mut echo = hub.connect("echo", long()).unwrap();
+    let generation = hub.generation().unwrap();
+    let displaced = Error::Displaced { generation };
+    let begun = Instant::now();
+    // A device can do that as well as another driver.
+    bench
+        .window
+        .store_u32(DRIVER_GENERATION, 7, Ordering::Release);
+    while hub.generation().is_none_or(|now| now == generation) {
+        match hub.pump() {
+            Ok(()) => {}
+            Err(error) => assert_eq!(error, displaced),
+        }
+        std::thread::sleep(hub.patience().min(Duration::from_millis(20)));
+    }
+    assert!(
+        begun.elapsed() > Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(echo.recv(long()), Err(displaced));
+    echo.reopen(long()).unwrap();
+    echo.send(b"again", long()).unwrap();
+    assert_eq!(echo.recv(long()).unwrap().payload, b"again");
+}
+
+#[test]
+fn a_generation_that_the_peer_turned_back_comes_not_twice() {
+    let bench = Bench::new();
+    let _echo = bench.echo();
+    let hub = bench.driver();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let generation = hub.up(long()).unwrap();
+        assert!(!seen.contains(&generation), "{generation} again");
+        seen.push(generation);
+        // The line's magic: the next generation begins as if there had been none.
+        bench
+            .window
+            .store_u32(DRIVER_GENERATION - 4, 0, Ordering::Release);
+        while hub.generation() == Some(generation) {
+            hub.pump().unwrap();
+        }
+    }
 }
 
 #[test]
@@ -244,6 +295,8 @@ fn waiting_on_a_hub_is_called_off_by_the_flag() {
     assert_eq!(up, Err(Error::Interrupted));
 }
 
+/// Where the driver's generation stands.
+const DRIVER_GENERATION: u32 = 0xe04;
 /// Where the index of ring 0's used part stands in the default geometry: behind 256 descriptors, the available part, and
 /// up to the next line of 64.
 const USED_INDEX_0: u32 = 0x1000 + 0x1240 + 2;

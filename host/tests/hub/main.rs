@@ -3,6 +3,7 @@
 mod endpoints;
 mod life;
 mod pool;
+mod quiet;
 mod services;
 mod support;
 mod waiting;

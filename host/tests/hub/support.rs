@@ -35,8 +35,11 @@ impl Bench {
         }
     }
 
+    /// Both sides speak generations, so that every sleep but a flag's may be as long as it likes: what is slept through is
+    /// found by a time limit.
     pub(crate) fn options(&self) -> Options {
         Options {
+            look: LONG,
             buffer_size: self.geometry.buffer_size,
             handshake: LONG,
             ..Options::default()
@@ -54,9 +57,13 @@ impl Bench {
     }
 
     pub(crate) fn device(&self) -> Hub {
+        self.device_with(self.options())
+    }
+
+    pub(crate) fn device_with(&self, options: Options) -> Hub {
         let window = self.mapping();
         let place = Place::between_processes(&self.geometry, &window).unwrap();
-        Hub::device(place, window, again(&self.bells.1), self.options()).unwrap()
+        Hub::device(place, window, again(&self.bells.1), options).unwrap()
     }
 
     /// A device in a thread, which sends everything back at the service `echo`, to one driver after the other.

@@ -1,15 +1,16 @@
 //! How hubs wait: by spinning, asleep, for others, and for tasks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use corewarden::Error;
 use corewarden::hub::Options;
 use corewarden::place::Geometry;
 
-use crate::support::{Bench, Party, long};
+use crate::support::{Bench, Party, forever, long};
 
 #[test]
 fn a_hub_that_never_spins_and_one_that_always_spins_lose_nothing() {
@@ -52,6 +53,110 @@ fn what_one_thread_takes_in_wakes_the_one_asleep_at_the_doorbell() {
             while other.try_recv().unwrap().is_none() {}
         }
         asleep.join().unwrap();
+    });
+}
+
+#[test]
+fn nobody_sleeps_through_a_message_or_a_buffer_on_either_side() {
+    let bench = Bench::of(Geometry {
+        descriptors: 4,
+        buffer_size: 64,
+        ..Geometry::default()
+    });
+    let options = Options {
+        queue: 1000,
+        spin: Duration::ZERO,
+        ..bench.options()
+    };
+    let device = bench.device_with(options);
+    // Nobody calls this off, so that nothing but the doorbell ends its sleep.
+    let echo = thread::spawn(move || {
+        let echo = device.serve("echo", long())?;
+        loop {
+            let message = echo.recv(long())?;
+            echo.send_to(message.source, &message.payload, long())?;
+        }
+    });
+    let hub = bench.driver_with(options);
+    let endpoints = [(); 3].map(|()| hub.connect("echo", long()).unwrap());
+    thread::scope(|scope| {
+        for echo in &endpoints {
+            // More than there are buffers, by a thread of its own.
+            scope.spawn(|| {
+                for number in 0..300_u32 {
+                    echo.send(&number.to_le_bytes(), long()).unwrap();
+                    if number % 50 == 0 {
+                        thread::sleep(Duration::from_millis(2));
+                    }
+                }
+            });
+            scope.spawn(|| {
+                for number in 0..300_u32 {
+                    assert_eq!(echo.recv(long()).unwrap().payload, number.to_le_bytes());
+                }
+            });
+        }
+    });
+    drop((endpoints, hub));
+    let ended: Result<(), Error> = echo.join().unwrap();
+    assert!(
+        matches!(ended, Err(Error::PeerRestarted { .. })),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn whoever_looks_at_the_rings_all_the_time_lets_others_in() {
+    let bench = Bench::new();
+    let _echo = bench.echo();
+    let options = Options {
+        spin: Duration::from_secs(60),
+        ..bench.options()
+    };
+    let hub = bench.driver_with(options);
+    let [looks, waits] = [(); 2].map(|()| hub.connect("echo", long()).unwrap());
+    let flag = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| looks.recv(long().unless(&flag)));
+        let begun = Instant::now();
+        for number in 0..200_u32 {
+            waits.send(&number.to_le_bytes(), long()).unwrap();
+            assert_eq!(waits.recv(long()).unwrap().payload, number.to_le_bytes());
+        }
+        let spent = begun.elapsed();
+        flag.store(true, Ordering::Relaxed);
+        assert!(spent < Duration::from_secs(5), "{spent:?}");
+    });
+}
+
+#[test]
+fn closing_the_only_full_endpoint_is_noticed_by_whoever_sleeps() {
+    let bench = Bench::new();
+    let device = bench.device();
+    let _party = Party::start(move |flag| {
+        let service = device.serve("flood", long().unless(flag))?;
+        service.recv(long().unless(flag))?;
+        service.send_all([&b"x"[..]; 10], long())?;
+        let _later = device.serve("later", long().unless(flag))?;
+        service.recv(forever().unless(flag)).map(|_| ())
+    });
+    let options = Options {
+        queue: 2,
+        spin: Duration::ZERO,
+        ..bench.options()
+    };
+    let hub = bench.driver_with(options);
+    let flood = hub.connect("flood", long()).unwrap();
+    flood.send(b"go", long()).unwrap();
+    while hub.counters().received.messages < 2 {
+        hub.pump().unwrap();
+    }
+    thread::scope(|scope| {
+        let later = scope.spawn(|| hub.connect("later", long()).map(|_| ()));
+        thread::sleep(Duration::from_millis(100));
+        // The announcement waits in the ring behind what has no room.
+        drop(flood);
+        assert_eq!(later.join().unwrap(), Ok(()));
     });
 }
 
