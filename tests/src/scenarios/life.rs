@@ -23,6 +23,7 @@ pub(super) const TESTS: &[Test] = tests![
     linux_restarts_by_kexec_while_the_core_runs,
     core_and_linux_restart_before_during_and_after_a_kexec,
     a_core_that_crashes_during_a_kexec_is_started_by_the_next_linux,
+    a_load_that_a_kexec_cut_off_is_released_by_the_next_linux,
 ];
 
 /// How a core can restart.
@@ -181,6 +182,24 @@ fn a_core_that_crashes_during_a_kexec_is_started_by_the_next_linux(
     board.machine.boot(PATIENCE)?;
     ensure!(board.state()? == "Crashed", "the crash is seen");
     board.corewarden("stop")?;
+    board.expect_wiped()?;
+    board.run_firmware(ECHO)?;
+    talk_anew(board).map(drop)
+}
+
+/// Its session never ends (ta-api.md 2.9), so it is not over before somebody says so.
+fn a_load_that_a_kexec_cut_off_is_released_by_the_next_linux(board: &mut Board) -> Result<()> {
+    let length = board.bundles.file(ECHO)?.len();
+    board.succeed(&format!(
+        "(sleep 9999 | probe session 0 0x105,vi:{length}:0,mi:/fw/{ECHO},vo,vo hold >/tmp/begun &); \
+         i=0; until grep -q holding /tmp/begun || [ $i -gt 200 ]; do usleep 50000; i=$((i+1)); done"
+    ))?;
+    ensure!(board.state()? == "Loading", "a load has begun");
+    board.restart_linux()?;
+    ensure!(board.state()? == "Loading", "nobody has ended it");
+    let refusal = board.refused(&format!("load /fw/{ECHO}"))?;
+    ensure!(refusal.status == Status::LoadInProgress, "{refusal:?}");
+    board.corewarden("release")?;
     board.expect_wiped()?;
     board.run_firmware(ECHO)?;
     talk_anew(board).map(drop)

@@ -1,11 +1,13 @@
 //! Holds a machine until it is ended by a signal: the victim in the tests of what such an end leaves behind.
 //!
-//! Boots, types a command that starts the core, says "held A B" with both process ids, and waits.
+//! Boots, types a command that starts the core, says "held A B" with both process ids, and waits. It dies with the thread
+//! that started it, so that a test which is killed leaves no machine behind.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use testbed::Qemu;
 use testbed::machine::{Config, Core, Error, Machine};
 
@@ -15,6 +17,10 @@ fn main() -> ExitCode {
         eprintln!("usage: testbed-hold QEMU_ROOT|system KERNEL FLASH INITRD RUN_FOLDER COMMAND");
         return ExitCode::FAILURE;
     };
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        eprintln!("no death signal: {error}");
+        return ExitCode::FAILURE;
+    }
     let qemu = match qemu.as_str() {
         "system" => Qemu::System,
         root => Qemu::Unpacked(root.into()),
