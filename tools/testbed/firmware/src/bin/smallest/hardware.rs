@@ -4,7 +4,7 @@
 )]
 //! All that touches hardware: start-up, shared window, doorbell.
 
-use core::arch::asm;
+use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
@@ -46,50 +46,35 @@ impl Shared {
 impl Coherence for Shared {}
 
 impl SharedMemory for Shared {
-    fn load_u16(&self, at: u32, order: Ordering) -> u16 {
-        match order {
-            Ordering::Relaxed => Self::half(at).load(Ordering::Relaxed),
-            _ => Self::half(at).load(Ordering::Acquire),
-        }
+    // More order than asked for is not wrong, and one function for every call is smaller than many.
+    #[inline(never)]
+    fn load_u16(&self, at: u32, _: Ordering) -> u16 {
+        Self::half(at).load(Ordering::Acquire)
     }
 
-    fn load_u32(&self, at: u32, order: Ordering) -> u32 {
-        match order {
-            Ordering::Relaxed => Self::word(at).load(Ordering::Relaxed),
-            _ => Self::word(at).load(Ordering::Acquire),
-        }
+    #[inline(never)]
+    fn load_u32(&self, at: u32, _: Ordering) -> u32 {
+        Self::word(at).load(Ordering::Acquire)
     }
 
-    fn store_u16(&self, at: u32, value: u16, order: Ordering) {
-        match order {
-            Ordering::Relaxed => Self::half(at).store(value, Ordering::Relaxed),
-            _ => Self::half(at).store(value, Ordering::Release),
-        }
+    #[inline(never)]
+    fn store_u16(&self, at: u32, value: u16, _: Ordering) {
+        Self::half(at).store(value, Ordering::Release);
     }
 
-    fn store_u32(&self, at: u32, value: u32, order: Ordering) {
-        match order {
-            Ordering::Relaxed => Self::word(at).store(value, Ordering::Relaxed),
-            _ => Self::word(at).store(value, Ordering::Release),
-        }
+    #[inline(never)]
+    fn store_u32(&self, at: u32, value: u32, _: Ordering) {
+        Self::word(at).store(value, Ordering::Release);
     }
 
     fn load_words<const N: usize>(&self, at: u32) -> [u32; N] {
         let mut words = [0; N];
-        let mut at = at;
-        for word in &mut words {
-            *word = Self::word(at).load(Ordering::Relaxed);
-            at = at.wrapping_add(4);
-        }
+        load(at, &mut words);
         words
     }
 
     fn store_words<const N: usize>(&self, at: u32, words: [u32; N]) {
-        let mut at = at;
-        for word in &words {
-            Self::word(at).store(*word, Ordering::Relaxed);
-            at = at.wrapping_add(4);
-        }
+        store(at, &words);
     }
 
     fn copy_in(&self, at: u32, from: &[u8]) {
@@ -110,13 +95,35 @@ impl SharedMemory for Shared {
     }
 }
 
+/// Words of the window, however many: once in the image.
+#[inline(never)]
+fn load(at: u32, words: &mut [u32]) {
+    let mut at = at;
+    for word in words {
+        *word = Shared::word(at).load(Ordering::Relaxed);
+        at = at.wrapping_add(4);
+    }
+}
+
+/// Words into the window.
+#[inline(never)]
+fn store(at: u32, words: &[u32]) {
+    let mut at = at;
+    for word in words {
+        Shared::word(at).store(*word, Ordering::Relaxed);
+        at = at.wrapping_add(4);
+    }
+}
+
 /// Rings the doorbell: one byte, the ring's number, leaves by UART0.
+#[inline(never)]
 pub(crate) fn ring_bell(number: u8) {
     while register(UART_STATE).load(Ordering::Relaxed) & UART_FULL != 0 {}
     register(UART_DATA).store(u32::from(number), Ordering::Release);
 }
 
 /// From here on the doorbell is heard anew.
+#[inline(never)]
 pub(crate) fn forget_bell() {
     register(NVIC_CLEAR).store(1 << DOORBELL_IRQ, Ordering::Release);
 }
@@ -164,19 +171,21 @@ unsafe extern "C" fn __aeabi_memcpy(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// The same for what is aligned to 4.
+/// Zeroes, of which the same is true.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __aeabi_memcpy4(to: *mut u8, from: *const u8, len: usize) {
-    // SAFETY: the same promise.
-    unsafe { __aeabi_memcpy(to, from, len) };
+unsafe extern "C" fn __aeabi_memclr4(to: *mut u8, len: usize) {
+    for at in 0..len {
+        // SAFETY: valid for `len` bytes, as every caller promises.
+        unsafe { to.wrapping_add(at).write_volatile(0) };
+    }
 }
 
-/// The same for what is aligned to 8.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn __aeabi_memcpy8(to: *mut u8, from: *const u8, len: usize) {
-    // SAFETY: the same promise.
-    unsafe { __aeabi_memcpy(to, from, len) };
-}
+// The same for what is aligned to 4 or 8.
+global_asm!(
+    ".global __aeabi_memcpy4, __aeabi_memcpy8",
+    ".thumb_set __aeabi_memcpy4, __aeabi_memcpy",
+    ".thumb_set __aeabi_memcpy8, __aeabi_memcpy",
+);
 
 #[panic_handler]
 fn panicked(_: &PanicInfo<'_>) -> ! {

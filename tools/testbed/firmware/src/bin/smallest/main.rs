@@ -2,8 +2,8 @@
 #![no_main]
 //! The smallest echo device: what the ring engine costs a Cortex-M4.
 //!
-//! It waits for DRIVER_OK, announces one service at a fixed address and sends every message for it back, copied from buffer to
-//! buffer. All checks of the engine are there; what the peers' figures leave out is left out too: resource table, log, counters
+//! It waits for DRIVER_OK, announces one service at a fixed address and sends every message for it back, copied out of its
+//! buffer and into another. All checks of the engine are there; what the peers' figures leave out is left out too: resource table, log, counters
 //! and generations. `cargo xtask bench footprint` builds it, lets it answer in QEMU and counts its bytes.
 
 mod hardware;
@@ -11,8 +11,8 @@ mod hardware;
 use core::mem::MaybeUninit;
 
 use rpmsg::{
-    Announcement, Change, Device, Error, LinkLayout, NAME_SERVICE_ADDRESS, Quirks, Ring, RxBuffer,
-    ServiceName, StatusWord, TxBuffer, VringLayout, Window,
+    Announcement, Change, Device, Error, LinkLayout, NAME_SERVICE_ADDRESS, Quirks, Ring,
+    ServiceName, StatusWord, VringLayout, Window,
 };
 
 use hardware::{SIZE, Shared, WINDOW, forget_bell, ring_bell, sleep};
@@ -28,67 +28,52 @@ fn serve(place: &mut MaybeUninit<Link>) -> ! {
             && let Ok(link) = Device::attach(Shared, LAYOUT, 1, Quirks::default())
         {
             // A broken link answers nothing until the driver resets the device, as one without generations has to.
-            let _ = work(place.write(link));
+            work(place.write(link));
         }
         sleep();
     }
 }
 
-/// Answers until the driver lets go.
-fn work(link: &mut Link) -> Result<(), Error> {
-    link.wake_on_buffer(true)?;
-    link.send(ADDRESS, NAME_SERVICE_ADDRESS, &ANNOUNCEMENT)?;
+/// Announces its service, and answers until the driver lets go.
+fn work(link: &mut Link) {
+    let mut payload = [0; 512];
+    if let Some(start) = payload.first_chunk_mut() {
+        *start = ANNOUNCEMENT;
+    }
+    // What waits to be sent to whom: at first, what nobody asked for.
+    let mut answer = Some((NAME_SERVICE_ADDRESS, ANNOUNCEMENT.len()));
+    let _ = link.wake_on_buffer(true);
     while STATUS.load(&Shared).is_ready() {
         forget_bell();
-        let answered = echo(link);
-        let kick = link.flush();
-        for ring in [Ring::ToDriver, Ring::ToDevice] {
-            if kick.wants(ring) {
-                ring_bell(ring.number());
+        let mut busy = true;
+        if answer.is_none() {
+            let received = link.receive_all(1, &mut payload, |header, bytes| {
+                if header.destination == ADDRESS {
+                    answer = Some((header.source, bytes.len()));
+                }
+            });
+            // Who lied has to ring again.
+            busy = matches!(received, Ok(1));
+        }
+        if let Some((to, len)) = answer {
+            match link.send(ADDRESS, to, payload.get(..len).unwrap_or_default()) {
+                // It waits for a buffer.
+                Err(Error::NoBuffer { .. }) => busy = false,
+                // One that does not fit into the buffer it got is not sent.
+                _ => answer = None,
             }
         }
-        // Without a message, or a buffer for its answer, there is nothing to do; who lied has to ring again.
-        if !matches!(answered, Ok(true)) {
+        let kick = link.flush();
+        if kick.wants(Ring::ToDriver) {
+            ring_bell(Ring::ToDriver.number());
+        }
+        if kick.wants(Ring::ToDevice) {
+            ring_bell(Ring::ToDevice.number());
+        }
+        if !busy {
             sleep();
         }
     }
-    Ok(())
-}
-
-/// Answers one message; whether there was one.
-fn echo(link: &mut Link) -> Result<bool, Error> {
-    // First the buffer: a message that is taken is answered.
-    let answer = link.reserve()?;
-    match link.receive() {
-        Ok(Some(message)) => {
-            let result = reply(link, &message, answer);
-            link.release(message)?;
-            result.and(Ok(true))
-        }
-        nothing => {
-            link.abandon(answer)?;
-            nothing.and(Ok(false))
-        }
-    }
-}
-
-/// Sends a message back where it came from.
-fn reply(link: &mut Link, message: &RxBuffer, answer: TxBuffer) -> Result<(), Error> {
-    let header = message.header();
-    if header.destination != ADDRESS {
-        return link.abandon(answer);
-    }
-    let mut piece = [0; 16];
-    let mut at = 0;
-    while let Ok(len @ 1..) = link.read(message, at, &mut piece) {
-        let copied = link.write(&answer, at, piece.get(..len).unwrap_or_default());
-        if copied.is_err() {
-            // Longer than the buffer for the answer, as `commit` will find too.
-            break;
-        }
-        at += 16;
-    }
-    link.commit(answer, ADDRESS, header.source, header.len)
 }
 
 /// Where everything is; what does not fit does not compile.
