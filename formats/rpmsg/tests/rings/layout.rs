@@ -1,5 +1,6 @@
 //! Layouts a link can have, and those it cannot.
 
+use proptest::prelude::*;
 use rpmsg::{Error, LinkLayout, StatusWord, VringLayout, Window};
 
 use crate::support::{BASE, BUFFERS, SIZE, TO_DEVICE, TO_DRIVER, window};
@@ -164,5 +165,163 @@ fn a_status_byte_stands_in_the_table_page_before_the_lines() {
             status(table, entry),
             Err(Error::RingOutside { .. })
         ));
+    }
+}
+
+/// What a ring of so many descriptors takes, as VirtIO 1.3, 2.7.2 says, beside what no ring can be.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    address: u64,
+    count: u32,
+    align: u32,
+}
+
+impl Asked {
+    fn len(self) -> u32 {
+        let available_end = 16 * self.count + 6 + 2 * self.count;
+        available_end.next_multiple_of(self.align.max(4)) + 6 + 8 * self.count
+    }
+
+    /// The rule it breaks in a window, if any.
+    fn broken_rule(self, window: Place) -> Option<Error> {
+        let Self {
+            address,
+            count,
+            align,
+        } = self;
+        if !count.is_power_of_two() || count > 1 << 15 {
+            let limit = 1 << 15;
+            return Some(Error::RingSize { count, limit });
+        }
+        if !align.is_power_of_two()
+            || align > 1 << 16
+            || !address.is_multiple_of(align.max(16).into())
+        {
+            return Some(Error::RingMisaligned { address, align });
+        }
+        let len = self.len();
+        (!window.holds(address, len)).then_some(Error::RingOutside { address, len })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    address: u64,
+    len: u32,
+}
+
+impl Place {
+    fn end(self) -> u128 {
+        u128::from(self.address) + u128::from(self.len)
+    }
+
+    fn holds(self, address: u64, len: u32) -> bool {
+        let part = Self { address, len };
+        address >= self.address && part.end() <= self.end()
+    }
+
+    fn is_clear_of(self, other: Self) -> bool {
+        self.end() <= other.address.into() || other.end() <= self.address.into()
+    }
+}
+
+/// A window, at the bottom, in the middle and at the top of all addresses.
+fn a_window() -> impl Strategy<Value = Place> {
+    let pages = prop_oneof![0..4_u64, any::<u64>(), u64::MAX - 0x40..=u64::MAX];
+    (pages, 1..0x2_0000_u32).prop_map(|(page, len)| Place {
+        address: page << 12,
+        len,
+    })
+}
+
+/// An address in a window, or near it, or anywhere.
+fn an_address(window: Place) -> impl Strategy<Value = u64> {
+    let offset = 0..=u64::from(window.len) + 0x100;
+    let near = (offset, 0..9_u32).prop_map(move |(offset, zeros)| {
+        let before = window.address.wrapping_sub(0x80);
+        before.wrapping_add(offset) >> zeros << zeros
+    });
+    prop_oneof![9 => near, 1 => any::<u64>()]
+}
+
+fn a_ring(window: Place) -> impl Strategy<Value = Asked> {
+    let power = |largest: u32| (0..=largest).prop_map(|bits| 1_u32 << bits);
+    let count = prop_oneof![8 => power(5), 2 => power(16), 1 => any::<u32>()];
+    let align = prop_oneof![8 => power(8), 2 => power(17), 1 => any::<u32>()];
+    (an_address(window), count, align).prop_map(|(address, count, align)| Asked {
+        address,
+        count,
+        align,
+    })
+}
+
+fn a_ring_in_a_window() -> impl Strategy<Value = (Place, Asked)> {
+    a_window().prop_flat_map(|window| (Just(window), a_ring(window)))
+}
+
+/// A window, two rings that lie in it, and buffers that need not; some of them overlap.
+fn a_link() -> impl Strategy<Value = (Place, [Asked; 2], Place)> {
+    let window = (any::<u32>(), 0x1000..0x4000_u32).prop_map(|(page, len)| Place {
+        address: u64::from(page) << 12,
+        len,
+    });
+    window.prop_flat_map(|window| {
+        let ring = || {
+            let steps = (0..=4_u32, 2..=7_u32, 0..0x40_u64);
+            steps.prop_filter_map("leaves the window", move |(bits, step, place)| {
+                let asked = Asked {
+                    address: window.address + place * 0x100,
+                    count: 1 << bits,
+                    align: 1 << step,
+                };
+                asked.broken_rule(window).is_none().then_some(asked)
+            })
+        };
+        let buffers = (an_address(window), 0..0x1000_u32);
+        let buffers = buffers.prop_map(|(address, len)| Place { address, len });
+        (Just(window), [ring(), ring()], buffers)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn a_ring_is_accepted_where_it_breaks_no_rule_and_refused_by_the_first_one_that_it_breaks(
+        (place, asked) in a_ring_in_a_window()
+    ) {
+        let window = Window::new(place.address, place.len);
+        if place.end() > 1 << 64 {
+            let Place { address, len } = place;
+            prop_assert_eq!(window, Err(Error::WindowUnusable { address, len }));
+            return Ok(());
+        }
+        let ring = VringLayout::new(&window.unwrap(), asked.address, asked.count, asked.align);
+        match asked.broken_rule(place) {
+            None => prop_assert_eq!(u32::from(ring.unwrap().count()), asked.count),
+            Some(error) => prop_assert_eq!(ring, Err(error)),
+        }
+    }
+
+    #[test]
+    fn a_link_is_accepted_where_its_parts_lie_inside_the_window_and_apart(
+        (place, rings, buffers) in a_link()
+    ) {
+        let window = Window::new(place.address, place.len).unwrap();
+        let [one, two] = rings.map(|asked| {
+            VringLayout::new(&window, asked.address, asked.count, asked.align).unwrap()
+        });
+        let link = LinkLayout::new(window, one, two, buffers.address, buffers.len);
+        let [one, two] = rings.map(|asked| Place { address: asked.address, len: asked.len() });
+        let apart = one.is_clear_of(two) && one.is_clear_of(buffers) && two.is_clear_of(buffers);
+        if !place.holds(buffers.address, buffers.len) {
+            let Place { address, len } = buffers;
+            prop_assert_eq!(link, Err(Error::RingOutside { address, len }));
+        } else if apart {
+            prop_assert!(link.is_ok());
+        } else {
+            let named = matches!(link, Err(Error::RingOverlap { .. }));
+            prop_assert!(named, "{:?}", link);
+        }
     }
 }
