@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use rpmsg::{Change, Event, Kick, RestartSign, ServiceName, Services};
+use rpmsg::{
+    Announcement, Change, Event, Kick, NAME_SERVICE_ADDRESS, RestartSign, ServiceName, Services,
+};
 use rpmsg_pool::PoolLayout;
 
 use super::counters::{Counters, Seen, Traffic, Watcher};
@@ -215,8 +217,12 @@ impl Node {
                 announced => {
                     // It is of this link, as they are forgotten with it.
                     let _ = lane.close(inner);
-                    if let Err(error) = announced {
-                        self.lie(error)?;
+                    match announced {
+                        Ok(()) => {
+                            let address = inner.address();
+                            self.show_service(true, name, address, Change::Destroyed);
+                        }
+                        Err(error) => self.lie(error)?,
                     }
                 }
             }
@@ -343,6 +349,9 @@ impl Node {
             received: Traffic::default(),
             sent: Traffic::default(),
         });
+        if let Some(name) = announced {
+            self.show_service(true, name, inner.address(), Change::Created);
+        }
         self.flush()?;
         Ok(Some((id, inner.address())))
     }
@@ -624,12 +633,17 @@ impl Node {
                 }
             }
             Event::Service(announcement) => {
+                let Announcement {
+                    name,
+                    address,
+                    change,
+                } = announcement;
+                self.show_service(false, name, address, change);
                 if let Err(error) = self.services.apply(&announcement) {
                     self.note(error);
                     return;
                 }
-                let address = announcement.address;
-                if announcement.change == Change::Destroyed {
+                if change == Change::Destroyed {
                     for inbox in &mut self.inboxes {
                         if inbox.bound && inbox.peer == Some(address) && inbox.ended.is_none() {
                             inbox.ended = Some(Error::ServiceWithdrawn { address });
@@ -689,6 +703,21 @@ impl Node {
             }
         }
         self.show(Seen::Down);
+    }
+
+    /// A message of the name service. Who sent one is not known here; nobody announces another's address.
+    fn show_service(&mut self, outgoing: bool, name: ServiceName, address: u32, change: Change) {
+        let announcement = Announcement {
+            name,
+            address,
+            change,
+        };
+        self.show(Seen::Message {
+            outgoing,
+            source: address,
+            destination: NAME_SERVICE_ADDRESS,
+            payload: &announcement.to_bytes(),
+        });
     }
 
     fn show(&mut self, seen: Seen<'_>) {

@@ -1,12 +1,14 @@
 //! What endpoints promise while the link is up.
 
+use std::sync::mpsc::channel;
 use std::thread;
 
-use corewarden::hub::Options;
+use corewarden::hub::{Hub, Options, Seen};
 use corewarden::place::Geometry;
 use corewarden::{Error, Waiting};
+use rpmsg::{Announcement, Change, NAME_SERVICE_ADDRESS};
 
-use crate::support::{Bench, Party, long, shortly};
+use crate::support::{Bench, Party, forever, long, shortly};
 
 #[test]
 fn messages_of_every_size_come_back_over_a_hub() {
@@ -301,4 +303,49 @@ fn a_service_that_nobody_announces_is_waited_for_no_longer_than_asked_by_a_hub()
     };
     assert_eq!(missing, Err(expected));
     assert!(hub.try_connect("missing").unwrap().is_none());
+}
+
+#[test]
+fn a_watcher_sees_services_come_and_go_on_either_side() {
+    let bench = Bench::new();
+    let driver = bench.driver();
+    let device = bench.device();
+    let watch = |hub: &Hub| {
+        let (note, notes) = channel();
+        hub.watch(Some(Box::new(move |_, seen| {
+            if let Seen::Message {
+                outgoing,
+                destination: NAME_SERVICE_ADDRESS,
+                payload,
+                ..
+            } = seen
+            {
+                let announcement = Announcement::parse(payload).unwrap();
+                let name = announcement.name.as_str().to_owned();
+                note.send((outgoing, name, announcement.change)).unwrap();
+            }
+        })));
+        notes
+    };
+    let (at_driver, at_device) = (watch(&driver), watch(&device));
+    let _party = Party::start(move |flag| {
+        let endpoint = device.serve("comes-and-goes", forever().unless(flag))?;
+        endpoint.recv(forever().unless(flag))?;
+        drop(endpoint);
+        device
+            .open(None, forever().unless(flag))?
+            .recv(forever().unless(flag))
+            .map(drop)
+    });
+    let endpoint = driver.connect("comes-and-goes", long()).unwrap();
+    endpoint.send(b"go", long()).unwrap();
+    let address = endpoint.peer().unwrap();
+    let gone = endpoint.recv(long()).unwrap_err();
+    assert_eq!(gone, Error::ServiceWithdrawn { address });
+    for (notes, outgoing) in [(at_driver, false), (at_device, true)] {
+        for change in [Change::Created, Change::Destroyed] {
+            let noted = notes.try_recv().unwrap();
+            assert_eq!(noted, (outgoing, "comes-and-goes".to_owned(), change));
+        }
+    }
 }
