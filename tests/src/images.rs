@@ -186,6 +186,13 @@ impl<'a> Workshop<'a> {
                 0o644,
                 read(&self.workspace.join(PRODUCT))?,
             )
+            .file(
+                "/etc/corewarden/serve.toml",
+                0o644,
+                include_bytes!("scenarios/serve.toml").to_vec(),
+            )
+            .file("/etc/passwd", 0o644, PASSWD.to_vec())
+            .file("/etc/group", 0o644, GROUP.to_vec())
             .file("/attack/c.ta", 0o644, read(&self.assets.c_ta)?)
             .file("/attack/fake.ta", 0o644, read(&self.fake_ta(builder)?)?);
         for (name, bytes) in &bundles.files {
@@ -425,6 +432,10 @@ fn firmware(builder: &Builder<'_>, name: &str, size: Option<u64>) -> Result<Vec<
     fs::read(&path).with_context(|| path.display().to_string())
 }
 
+/// Who there is in Linux: root, and users without rights.
+const PASSWD: &[u8] =
+    b"root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/:/bin/sh\nother:x:1001:1001::/:/bin/sh\n";
+const GROUP: &[u8] = b"root:x:0:\ndialout:x:20:\napp:x:1000:\nother:x:1001:\n";
 const PRODUCT: &str = "ta/platforms/qemu-virt.toml";
 const TEST: &str = "ta/platforms/qemu-virt-test.toml";
 const TWO_SLOTS: &str = "ta/platforms/qemu-virt-two-slots.toml";

@@ -253,7 +253,7 @@ impl DriverLife {
 }
 
 /// The device's part: wait for DRIVER_OK, leave the rings alone when the driver changes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DeviceLife {
     status: StatusWord,
     generation: u32,

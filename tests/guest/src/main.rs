@@ -7,6 +7,8 @@ mod dma;
 #[cfg(target_arch = "aarch64")]
 mod kexec;
 #[cfg(target_arch = "aarch64")]
+mod lend;
+#[cfg(target_arch = "aarch64")]
 mod link;
 #[cfg(target_arch = "aarch64")]
 mod memory;
@@ -16,6 +18,8 @@ mod race;
 mod session;
 #[cfg(target_arch = "aarch64")]
 mod talk;
+#[cfg(target_arch = "aarch64")]
+mod user;
 
 use std::process::ExitCode;
 
@@ -34,14 +38,18 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> anyhow::Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
+        ["as", user, group, program @ ..] => user::become_user(user, group, program),
         ["bus", address] => memory::bus(address),
         ["read", address] => memory::read(address),
         ["write", address, value] => memory::write(address, value),
         ["devices", core, count] => devices::run(core, count),
         ["dma", address] => dma::run(address),
+        ["echo", socket, count] => user::echo(socket, count),
         ["kexec", kernel, initrd] => kexec::run(kernel, initrd),
+        ["lend", folder, value] => lend::run(folder, value),
         ["session", core, steps @ ..] => session::run(core, steps),
         ["sessions", count, core] => session::many(count, core),
+        ["stay", socket] => user::stay(socket),
         ["talk", core, first] => talk::run(core, first),
         ["race", core, file, count] => race::run(core, file, count),
         _ => anyhow::bail!("unknown attack {arguments:?}"),

@@ -8,6 +8,7 @@ mod policy;
 mod predictions;
 mod refusals;
 mod restart;
+mod serve;
 mod sessions;
 mod story;
 mod variants;
@@ -26,6 +27,7 @@ pub fn of(kind: Kind) -> Vec<&'static Test> {
         Kind::Product => &[
             story::TESTS,
             devices::TESTS,
+            serve::TESTS,
             refusals::TESTS,
             predictions::TESTS,
             sessions::TESTS,

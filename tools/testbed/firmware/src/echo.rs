@@ -28,8 +28,14 @@ pub trait Serve: Sized {
     /// Its endpoints on a new link.
     fn new(layout: LinkLayout, generation: u32) -> Result<Self, Error>;
 
-    /// Answers a batch, or as much of it as there are buffers for, and counts the answers.
-    fn work(&mut self, prefix: &[u8], answered: &mut u32) -> Result<(), Error>;
+    /// Answers a batch, or as much of it as there are buffers for, and counts the answers. Whoever waits in it asks whether the
+    /// link still runs, and gives up where it does not.
+    fn work(
+        &mut self,
+        prefix: &[u8],
+        answered: &mut u32,
+        runs: &dyn Fn() -> bool,
+    ) -> Result<(), Error>;
 
     /// Publishes what was sent and received.
     fn flush(&mut self) -> Kick;
@@ -148,7 +154,9 @@ impl<S: Serve> Core<S> {
             return sleep();
         };
         let before = self.counts.answered;
-        let result = service.work(self.image.prefix, &mut self.counts.answered);
+        // Of a link that runs a copy sees the same signs, and leaves them to be acted upon.
+        let runs = || matches!(self.life.clone().step(&Shared), DeviceStep::Run);
+        let result = service.work(self.image.prefix, &mut self.counts.answered, &runs);
         ring(service.flush());
         match result {
             Ok(()) => {}
@@ -197,7 +205,12 @@ impl Serve for Service {
         })
     }
 
-    fn work(&mut self, prefix: &[u8], answered: &mut u32) -> Result<(), Error> {
+    fn work(
+        &mut self,
+        prefix: &[u8],
+        answered: &mut u32,
+        _: &dyn Fn() -> bool,
+    ) -> Result<(), Error> {
         if !self.announced {
             let name = ServiceName::new("corewarden-echo")?;
             self.announced = self
@@ -255,7 +268,8 @@ impl Service {
 
 type Wire = Session<Shared, DeviceQueue<{ board::DESCRIPTORS as usize }>, 2>;
 
-fn ring(kick: Kick) {
+/// Rings for what was published.
+pub fn ring(kick: Kick) {
     if kick.wants(Ring::ToDriver) {
         ring_bell(table::NOTIFY_TO_DRIVER);
     }
