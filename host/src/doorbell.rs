@@ -1,21 +1,23 @@
 //! Ringing the other side, and being rung by it.
 //!
 //! A ring is one byte, the notify id of the queue it is about. Rings may be merged and may come for nothing; whoever is
-//! rung looks at the rings itself. A virtio-serial port and a UIO device are the ways to a core; event counters lead to
-//! another process, and a socket pair serves tests and the simulator.
+//! rung looks at the rings itself. A virtio-serial port and a UIO device are the ways to a core; a socket pair leads to another
+//! process, and event counters to one that is trusted.
 
 mod uio;
 
 use std::fs;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, read, write};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+};
 
 pub use self::uio::UioDoorbell;
 use crate::error::{DoorbellOperation, Error};
@@ -68,9 +70,12 @@ pub enum Rung {
 }
 
 /// A doorbell of bytes: a virtio-serial port, or one end of a socket pair.
+///
+/// At a socket no call waits, whatever the other side does to it.
 #[derive(Debug)]
 pub struct BytePort {
     fd: OwnedFd,
+    socket: bool,
 }
 
 impl BytePort {
@@ -92,7 +97,15 @@ impl BytePort {
         let fd = rustix::fs::open(path, flags, Mode::empty());
         Ok(BytePort {
             fd: fd.map_err(|errno| failed(DoorbellOperation::Open, errno))?,
+            socket: false,
         })
+    }
+
+    /// The doorbell that is one end of a pair of connected sockets; `None` where it is no socket.
+    #[must_use]
+    pub fn socket(fd: OwnedFd) -> Option<Self> {
+        let kind = FileType::from_raw_mode(fstat(&fd).ok()?.st_mode);
+        (kind == FileType::Socket).then_some(BytePort { fd, socket: true })
     }
 
     /// Another handle to the same doorbell.
@@ -103,6 +116,7 @@ impl BytePort {
         let fd = self.fd.try_clone();
         Ok(BytePort {
             fd: fd.map_err(|error| failed(DoorbellOperation::Open, errno_of(&error)))?,
+            socket: self.socket,
         })
     }
 
@@ -114,7 +128,8 @@ impl BytePort {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let ends = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None);
         let (one, other) = ends.map_err(|errno| failed(DoorbellOperation::Open, errno))?;
-        Ok((BytePort { fd: one }, BytePort { fd: other }))
+        let end = |fd| BytePort { fd, socket: true };
+        Ok((end(one), end(other)))
     }
 }
 
@@ -126,7 +141,16 @@ impl AsFd for BytePort {
 
 impl Doorbell for BytePort {
     fn ring(&self, notify_id: u8) -> Result<(), Error> {
-        match rustix::io::write(&self.fd, &[notify_id]) {
+        let rung = if self.socket {
+            send(
+                &self.fd,
+                &[notify_id],
+                SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
+            )
+        } else {
+            write(&self.fd, &[notify_id])
+        };
+        match rung {
             // A full port holds bytes enough to wake the other side.
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             Err(errno) => Err(failed(DoorbellOperation::Ring, errno)),
@@ -138,7 +162,12 @@ impl Doorbell for BytePort {
         let mut rung = Rung::No;
         // A side that never stops ringing must not keep us here; what is left rings once more.
         for _ in 0..READS {
-            match rustix::io::read(&self.fd, &mut rings) {
+            let taken = if self.socket {
+                recv(&self.fd, &mut rings, RecvFlags::DONTWAIT).map(|(length, _)| length)
+            } else {
+                read(&self.fd, &mut rings)
+            };
+            match taken {
                 Ok(0) => return Err(failed(DoorbellOperation::Wait, Errno::PIPE)),
                 Ok(length) if length < rings.len() => return Ok(Rung::Yes),
                 Ok(_) => rung = Rung::Yes,
@@ -151,6 +180,9 @@ impl Doorbell for BytePort {
 }
 
 /// A doorbell of two event counters; which queue is meant is not said.
+///
+/// Whoever holds a counter can fill it and have whoever else writes to it wait. We look first whether it takes more, and read
+/// without waiting whatever its flags say; against one who does both between two calls of ours only a [`BytePort`] helps.
 #[derive(Debug)]
 pub struct EventCounters {
     ours: OwnedFd,
@@ -204,7 +236,11 @@ impl AsFd for EventCounters {
 
 impl Doorbell for EventCounters {
     fn ring(&self, _notify_id: u8) -> Result<(), Error> {
-        match rustix::io::write(&self.theirs, &1_u64.to_ne_bytes()) {
+        // Full, it has been rung.
+        if !ready(&[self.theirs.as_fd()], PollFlags::OUT, Duration::ZERO)? {
+            return Ok(());
+        }
+        match write(&self.theirs, &1_u64.to_ne_bytes()) {
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             Err(errno) => Err(failed(DoorbellOperation::Ring, errno)),
         }
@@ -212,8 +248,19 @@ impl Doorbell for EventCounters {
 
     fn drain(&self) -> Result<Rung, Error> {
         let mut count = [0_u8; 8];
-        match rustix::io::read(&self.ours, &mut count) {
-            Ok(_) => Ok(Rung::Yes),
+        // Not at a place, but where the next bytes come from.
+        let (here, flags) = (u64::MAX, ReadWriteFlags::NOWAIT);
+        let taken = match preadv2(&self.ours, &mut [IoSliceMut::new(&mut count)], here, flags) {
+            // Linux before 5.8.
+            Err(Errno::OPNOTSUPP) if readable(&[self.as_fd()], Duration::ZERO)? => {
+                read(&self.ours, &mut count)
+            }
+            Err(Errno::OPNOTSUPP) => Err(Errno::AGAIN),
+            taken => taken,
+        };
+        match taken {
+            Ok(8) => Ok(Rung::Yes),
+            Ok(_) => Err(failed(DoorbellOperation::Wait, Errno::PIPE)),
             Err(Errno::AGAIN | Errno::INTR) => Ok(Rung::No),
             Err(errno) => Err(failed(DoorbellOperation::Wait, errno)),
         }
@@ -222,13 +269,17 @@ impl Doorbell for EventCounters {
 
 /// Waits until one of the descriptors is readable, or its other end gone; `false` where the time is over first.
 pub(crate) fn readable(fds: &[BorrowedFd<'_>], patience: Duration) -> Result<bool, Error> {
+    ready(fds, PollFlags::IN, patience)
+}
+
+fn ready(fds: &[BorrowedFd<'_>], what: PollFlags, patience: Duration) -> Result<bool, Error> {
     let timeout = Timespec::try_from(patience).unwrap_or(Timespec {
         tv_sec: i32::MAX.into(),
         tv_nsec: 0,
     });
     let mut fds: Vec<_> = fds
         .iter()
-        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .map(|fd| PollFd::from_borrowed_fd(*fd, what))
         .collect();
     match poll(&mut fds, Some(&timeout)) {
         Ok(ready) => Ok(ready > 0),
@@ -305,6 +356,58 @@ mod tests {
         assert_eq!(far.wait(Duration::ZERO), Ok(Rung::No));
         far.ring(0).unwrap();
         assert_eq!(near.wait(SOON), Ok(Rung::Yes));
+    }
+
+    /// What a peer can do with a description that it shares with us.
+    fn have_it_block(fd: impl AsFd) {
+        let flags = rustix::fs::fcntl_getfl(&fd).unwrap();
+        rustix::fs::fcntl_setfl(&fd, flags - OFlags::NONBLOCK).unwrap();
+    }
+
+    fn ends_soon(work: impl FnOnce() + Send + 'static) {
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            work();
+            done.send(())
+        });
+        ended.recv_timeout(SOON).expect("it waits");
+    }
+
+    #[test]
+    fn a_peer_that_fills_a_counter_and_changes_its_flags_has_nobody_wait() {
+        let (near, far) = EventCounters::pair().unwrap();
+        have_it_block(&far.ours);
+        have_it_block(&far.theirs);
+        write(&far.ours, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        ends_soon(move || {
+            near.ring(0).unwrap();
+            assert_eq!(near.drain(), Ok(Rung::No));
+        });
+        assert_eq!(far.drain(), Ok(Rung::Yes));
+    }
+
+    #[test]
+    fn no_call_waits_at_a_socket_whatever_its_flags_are() {
+        let (near, far) = BytePort::pair().unwrap();
+        have_it_block(&near);
+        have_it_block(&far);
+        ends_soon(move || {
+            assert_eq!(near.drain(), Ok(Rung::No));
+            for _ in 0..1_000_000 {
+                near.ring(0).unwrap();
+            }
+        });
+        assert_eq!(far.wait(SOON), Ok(Rung::Yes));
+    }
+
+    #[test]
+    fn a_counter_that_is_none_fails_instead_of_ringing_for_ever() {
+        let (here, there) = std::io::pipe().unwrap();
+        drop(there);
+        let theirs = here.try_clone().unwrap();
+        let bell = EventCounters::from_parts(here.into(), theirs.into());
+        let gone = failed(DoorbellOperation::Wait, Errno::PIPE);
+        assert_eq!(bell.wait(SOON), Err(gone));
     }
 
     #[test]

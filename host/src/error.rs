@@ -74,8 +74,8 @@ pub enum Error {
     /// The caller's flag called the waiting off.
     #[error("interrupted")]
     Interrupted,
-    /// What was handed out at a meeting is not a window and its doorbells.
-    #[error("what was handed out is no window with two doorbells")]
+    /// What was handed out at a meeting is not a window and a doorbell.
+    #[error("what was handed out is no window with a doorbell")]
     Invitation,
     /// The peer's rings broke a rule, which ended the link; a new one begins.
     #[error("the peer broke the link: {0}")]

@@ -1,9 +1,9 @@
 //! A link between two processes of Linux: who hands out the window, and who joins.
 //!
-//! A [`Meeting`] is a socket at which a process asks for its half of a link: it gets the window and both event counters as
-//! descriptors, after which nobody stands between the two. Whoever holds the meeting may be one of the two, or a third that
-//! outlives both. A side that died, and comes again, gets the same window and the same counters, and the link begins anew
-//! as rpmsg-lifecycle.md says. The window is sealed: neither side can cut it under the other.
+//! A [`Meeting`] is a socket at which a process asks for its half of a link: it gets the window and its doorbell, an end
+//! of a pair of sockets, as descriptors, after which nobody stands between the two. Whoever holds the meeting may be one of
+//! the two, or a third that outlives both. A side that died, and comes again, gets the same window and the same doorbell,
+//! and the link begins anew as rpmsg-lifecycle.md says. The window is sealed: neither side can cut it under the other.
 //!
 //! # Example
 //!
@@ -51,7 +51,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::doorbell::{EventCounters, readable};
+use crate::doorbell::{BytePort, readable};
 use crate::error::{Error, Waiting};
 use crate::hub::{Hub, Options};
 use crate::limit::Limit;
@@ -83,7 +83,7 @@ pub struct Meeting {
     listener: Listener,
     geometry: Geometry,
     window: OwnedFd,
-    driver: EventCounters,
+    bells: (BytePort, BytePort),
 }
 
 impl Meeting {
@@ -94,12 +94,11 @@ impl Meeting {
     pub fn at(path: &Path, geometry: Geometry, access: Access) -> Result<Self, Error> {
         let (window, file) = Window::memfd(geometry.window_size())?;
         Place::between_processes(&geometry, &window)?;
-        let (driver, _) = EventCounters::pair()?;
         Ok(Meeting {
             listener: Listener::bind(path, access)?,
             geometry,
             window: file,
-            driver,
+            bells: BytePort::pair()?,
         })
     }
 
@@ -111,29 +110,44 @@ impl Meeting {
         if !readable(&[self.listener.as_fd()], patience)? {
             return Ok(());
         }
-        while let Some(guest) = self.listener.accept()? {
-            let mut word = [0; 8];
-            if !readable(&[guest.as_fd()], GUEST)? {
-                continue;
-            }
-            let role = match receive(&guest, &mut word) {
-                Ok(Some(Packet {
-                    length, cut: false, ..
-                })) => word.get(..length),
-                _ => None,
-            };
-            let (drivers, devices) = self.driver.parts();
-            let bells = match role {
-                Some(word) if word == Role::Driver.word() => [drivers, devices],
-                Some(word) if word == Role::Device.word() => [devices, drivers],
-                _ => continue,
-            };
-            let [ours, theirs] = bells;
-            let descriptors = [self.window.as_fd(), ours, theirs];
-            // A guest that left in the meantime needs nothing any more.
-            let _ = send(&guest, &invitation(self.geometry), &descriptors);
+        let mut guests = Vec::new();
+        while guests.len() < GUESTS
+            && let Some(guest) = self.listener.accept()?
+        {
+            guests.push(guest);
+        }
+        // One that says nothing holds up those behind it no longer than all of these together.
+        let limit = Limit::after(GUEST);
+        while !guests.is_empty()
+            && let Ok(left) = limit.slice(GUEST, Waiting::Invitation)
+        {
+            let fds: Vec<_> = guests.iter().map(AsFd::as_fd).collect();
+            readable(&fds, left)?;
+            guests.retain(|guest| !self.answer(guest));
         }
         Ok(())
+    }
+
+    /// Whether a guest needs nothing any more.
+    fn answer(&self, guest: &OwnedFd) -> bool {
+        let mut word = [0; 8];
+        let role = match receive(guest, &mut word) {
+            Ok(None) => return false,
+            Ok(Some(Packet {
+                length, cut: false, ..
+            })) => word.get(..length),
+            _ => None,
+        };
+        let (driver, device) = &self.bells;
+        let bell = match role {
+            Some(word) if word == Role::Driver.word() => driver,
+            Some(word) if word == Role::Device.word() => device,
+            _ => return true,
+        };
+        let descriptors = [self.window.as_fd(), bell.as_fd()];
+        // One that left in the meantime needs nothing any more.
+        let _ = send(guest, &invitation(self.geometry), &descriptors);
+        true
     }
 }
 
@@ -161,13 +175,13 @@ pub fn join(path: &Path, role: Role, options: Options, limit: Limit<'_>) -> Resu
         }
     };
     let geometry = room.get(..packet.length).and_then(geometry_of);
-    let descriptors = <[OwnedFd; 3]>::try_from(packet.descriptors);
-    let (Some(geometry), Ok([window, ours, theirs])) = (geometry, descriptors) else {
+    let descriptors = <[OwnedFd; 2]>::try_from(packet.descriptors);
+    let (Some(geometry), Ok([window, bell])) = (geometry, descriptors) else {
         return Err(Error::Invitation);
     };
+    let bell = BytePort::socket(bell).ok_or(Error::Invitation)?;
     let window = Window::sealed(&window, geometry.window_size())?;
     let place = Place::between_processes(&geometry, &window)?;
-    let bell = EventCounters::from_parts(ours, theirs);
     let options = Options {
         buffer_size: geometry.buffer_size,
         ..options
@@ -207,7 +221,9 @@ fn geometry_of(invitation: &[u8]) -> Option<Geometry> {
     })
 }
 
-/// "CWL2": the second version of what a meeting hands out; the first knew no slots.
+/// "CWL2": the second version of what a meeting hands out; the first knew no slots, and its doorbells were event counters.
 const MAGIC: u32 = 0x324c_5743;
-/// How long a guest may take to say which side it is.
+/// How many are attended to at once.
+const GUESTS: usize = 16;
+/// How long they may take to say which side they are.
 const GUEST: Duration = Duration::from_millis(200);

@@ -90,19 +90,51 @@ fn nobody_joins_where_nobody_meets_or_a_stranger_answers() {
         s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
         s.bind(sys.argv[1]);s.listen();print('ready',flush=True)\n\
         c,_=s.accept();c.recv(100);c.send(b'go away');c.recv(100)";
-    let mut python = Command::new("python3")
-        .args(["-c", script])
-        .arg(&path)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(python.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let joined = join(&path, Role::Device, Options::default(), long()).map(|_| ());
+    let joined = join_at(script, &path);
     assert_eq!(joined, Err(Error::Invitation));
-    python.wait().unwrap();
+}
+
+#[test]
+fn a_doorbell_that_is_no_socket_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("link");
+    // A window as it should be, and a pipe that would ring for ever once its other end is gone.
+    let script = "import fcntl,os,socket,struct,sys\n\
+        w=os.memfd_create('w',os.MFD_ALLOW_SEALING);os.ftruncate(w,1<<20);fcntl.fcntl(w,1033,2)\n\
+        s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
+        s.bind(sys.argv[1]);s.listen();print('ready',flush=True)\n\
+        c,_=s.accept();c.recv(100)\n\
+        socket.send_fds(c,[struct.pack('<4s4I',b'CWL2',256,512,0,0)],[w,os.pipe()[0]]);c.recv(100)";
+    let joined = join_at(script, &path);
+    assert_eq!(joined, Err(Error::Invitation));
+}
+
+#[test]
+fn guests_that_say_nothing_hold_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("link");
+    let meeting = Meeting::at(&path, Geometry::default(), Access::default()).unwrap();
+    let silent: Vec<_> = (0..12)
+        .map(|_| {
+            let kind = rustix::net::SocketType::SEQPACKET;
+            let guest = rustix::net::socket(rustix::net::AddressFamily::UNIX, kind, None).unwrap();
+            let at = rustix::net::SocketAddrUnix::new(&path).unwrap();
+            rustix::net::connect(&guest, &at).unwrap();
+            guest
+        })
+        .collect();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                meeting.attend(Duration::from_millis(20)).unwrap();
+            }
+        });
+        let _guard = Guard(&done);
+        let limit = Limit::after(Duration::from_millis(1500));
+        join(&path, Role::Driver, Options::default(), limit).unwrap();
+    });
+    drop(silent);
 }
 
 #[test]
@@ -154,6 +186,23 @@ fn the_example_of_a_terminal_shows_what_is_typed() {
     let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
     assert!(killed.success() && server.0.wait().unwrap().success());
     assert_eq!(std::fs::read_dir(&terminals).unwrap().count(), 0);
+}
+
+/// Joins whatever a script of Python hands out at a path.
+fn join_at(script: &str, path: &Path) -> Result<(), Error> {
+    let mut python = Command::new("python3")
+        .args(["-c", script])
+        .arg(path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(python.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let joined = join(path, Role::Device, Options::default(), long()).map(|_| ());
+    python.wait().unwrap();
+    joined
 }
 
 /// What an example prints for each argument, beside another that serves it.
