@@ -156,6 +156,7 @@ impl<T: Queue, R: Queue> Single<T, R> {
         })
     }
 
+    #[inline(never)]
     fn rounds(
         &mut self,
         count: u32,
@@ -185,6 +186,8 @@ impl<T: Queue, R: Queue> Single<T, R> {
     }
 }
 
+/// A function of its own, as in any program: what else a measurement can be asked for must not cost it registers.
+#[inline(never)]
 pub(crate) fn batch_sent<M: SharedMemory, Q: Queue>(
     link: &mut Link<M, Q>,
     batch: u32,
@@ -200,6 +203,7 @@ pub(crate) fn batch_sent<M: SharedMemory, Q: Queue>(
     Ok(())
 }
 
+#[inline(never)]
 fn batch_received<M: SharedMemory, Q: Queue>(
     link: &mut Link<M, Q>,
     batch: u32,
