@@ -2,6 +2,7 @@
 
 use crate::layout::Ring;
 use crate::lifecycle::RestartSign;
+use crate::raw::{PACKED_AVAILABLE, PACKED_USED};
 
 /// A broken rule, with the numbers that broke it.
 ///
@@ -207,6 +208,16 @@ pub enum Error {
         /// The message's destination.
         address: u32,
     },
+    /// A descriptor of a packed ring is chained to the next one; only the last of a chain says which buffer it is.
+    #[error("{ring}: descriptor of buffer {id} is chained in a packed ring (flags {flags:#x})")]
+    PackedChain {
+        /// Where.
+        ring: Ring,
+        /// The number that stands in it.
+        id: u16,
+        /// Its flags.
+        flags: u16,
+    },
     /// The payload does not fit into the peer's buffer.
     #[error("payload up to byte {end} in a buffer of {room}")]
     PayloadTooLong {
@@ -234,6 +245,24 @@ pub enum Error {
         handle: u32,
         /// The link's.
         link: u32,
+    },
+    /// A descriptor of a packed ring is marked as it can be in no turn of the ring.
+    #[error(
+        "{ring}: descriptor at place {place} has flags {flags:#x} in a turn that cannot give it these"
+    )]
+    PeerWrap {
+        /// Where.
+        ring: Ring,
+        /// Its place in the ring.
+        place: u16,
+        /// Its flags.
+        flags: u16,
+    },
+    /// The ring is laid out as a packed one where the link has split ones, or the other way round.
+    #[error("{ring} is laid out as another kind of ring")]
+    RingKind {
+        /// Which.
+        ring: Ring,
     },
     /// The ring's address or its alignment is not one a ring can have.
     #[error("ring at {address:#x} with alignment {align:#x} is misaligned")]
@@ -332,7 +361,9 @@ impl Error {
             self,
             Self::AvailableId { .. }
                 | Self::AvailableRepeated { .. }
+                | Self::PackedChain { .. }
                 | Self::PeerIndex { .. }
+                | Self::PeerWrap { .. }
                 | Self::UsedId { .. }
                 | Self::UsedNotOffered { .. }
         )
@@ -345,6 +376,11 @@ impl Error {
             Self::PeerIndex { index, last, .. } if *index < *last => {
                 Some(RestartSign::IndexBackwards)
             }
+            Self::PeerWrap { flags, .. } => match *flags & (PACKED_AVAILABLE | PACKED_USED) {
+                0 => Some(RestartSign::RingZeroed),
+                PACKED_AVAILABLE | PACKED_USED => Some(RestartSign::IndexBackwards),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -65,7 +65,7 @@ impl Window {
     }
 }
 
-/// The parts of one split ring.
+/// The parts of one ring: a split one, or a packed one.
 ///
 /// Holding a `VringLayout` tells you that the whole ring lies inside its window, every word of it aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,41 @@ impl VringLayout {
             end: at.wrapping_add(len),
             mask: raw::lower(count.wrapping_sub(1)),
         })
+    }
+
+    /// The packed ring of `count` descriptors at a device address, with its two event structures behind it.
+    pub const fn packed(window: &Window, address: u64, count: u32) -> Result<Self, Error> {
+        if !count.is_power_of_two() || count > MAX_DESCRIPTORS {
+            return Err(Error::RingSize {
+                count,
+                limit: MAX_DESCRIPTORS,
+            });
+        }
+        let align = raw::DESCRIPTOR_SIZE;
+        if address & wide(align.wrapping_sub(1)) != 0 {
+            return Err(Error::RingMisaligned { address, align });
+        }
+        // No overflow: count is at most 2^15.
+        let events = raw::DESCRIPTOR_SIZE.wrapping_mul(count);
+        let len = events.wrapping_add(raw::PACKED_EVENTS_SIZE.wrapping_mul(2));
+        let Some(at) = window.offset(address, len) else {
+            return Err(Error::RingOutside { address, len });
+        };
+        // What the driver writes, and what the device does, as in a split ring.
+        let available = at.wrapping_add(events);
+        let used = available.wrapping_add(raw::PACKED_EVENTS_SIZE);
+        Ok(Self {
+            descriptors: Aligned::new(at),
+            available_entries: Aligned::new(available.wrapping_add(raw::RING_ENTRIES)),
+            used_entries: Aligned::new(used.wrapping_add(raw::RING_ENTRIES)),
+            end: at.wrapping_add(len),
+            mask: raw::lower(count.wrapping_sub(1)),
+        })
+    }
+
+    /// Which kind it is: no split ring has its used half so near behind its available one.
+    pub(crate) const fn is_packed(&self) -> bool {
+        self.used() == self.available().wrapping_add(raw::PACKED_EVENTS_SIZE)
     }
 
     /// Descriptors in the ring.
@@ -390,7 +425,7 @@ const fn larger(one: u32, other: u32) -> u32 {
     if one > other { one } else { other }
 }
 
-/// The largest split ring.
+/// The largest ring of either kind.
 const MAX_DESCRIPTORS: u32 = 1 << 15;
 /// Alignments above a large page are a mistake in the table, not a ring.
 const MAX_ALIGN: u32 = 1 << 16;

@@ -13,8 +13,9 @@
 )]
 //! Virtio rings and RPMsg for both roles, correct against a lying peer.
 //!
-//! A [`Link`] moves messages over two split rings in a [`SharedMemory`]: as [`Driver`] it owns the buffers (Linux' role), as
-//! [`Device`] it borrows them (the core's role). Both run the same code. What one side wrote it remembers privately and never
+//! A [`Link`] moves messages over two rings in a [`SharedMemory`]: as [`Driver`] it owns the buffers (Linux' role), as
+//! [`Device`] it borrows them (the core's role). Both run the same code, over split rings and over packed ones ([`PackedDriver`],
+//! [`PackedDevice`]); what of them is used and what is refused stands in rpmsg-rings.md. What one side wrote it remembers privately and never
 //! reads back; what the peer wrote is read once, judged, and only then used, so a lie becomes an [`Error`] that names the broken
 //! rule. Nothing is published and no kick is asked for before [`Link::flush`], so batches cost one index write and one kick.
 //!
@@ -89,11 +90,11 @@ pub use layout::{BufferSizes, LinkLayout, Ring, VringLayout, Window};
 pub use lifecycle::{
     DeviceLife, DeviceStep, DriverLife, DriverStep, RestartSign, Status, StatusWord,
 };
-pub use link::{Device, Driver, Link, RxBuffer, TxBuffer};
+pub use link::{Device, Driver, Link, PackedDevice, PackedDriver, RxBuffer, TxBuffer};
 pub use memory::{Coherence, SharedMemory};
 pub use name_service::{Announcement, Change, ServiceName, Services};
 pub use raw::{
     ANY_ADDRESS, DEVICE_LINE, DRIVER_LINE, DYNAMIC_ADDRESSES, HEADER_SIZE, Header,
     NAME_SERVICE_ADDRESS, VIRTIO_ID_RPMSG,
 };
-pub use ring::{DeviceQueue, DriverQueue, Kick, Queue, Quirks};
+pub use ring::{DeviceQueue, DriverQueue, Kick, Packed, Queue, Quirks, RingKind, Split};

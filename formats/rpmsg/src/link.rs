@@ -5,13 +5,20 @@ use crate::layout::{Area, BufferSizes, LinkLayout, Ring};
 use crate::memory::SharedMemory;
 use crate::raw::{self, Header};
 use crate::ring::engine::{Engine, Slot};
-use crate::ring::{DeviceQueue, DriverQueue, Kick, Queue, Quirks};
+use crate::ring::wire::Plan;
+use crate::ring::{DeviceQueue, DriverQueue, Kick, Packed, Queue, Quirks, RingKind};
 
-/// A link in the driver's role: it owns the buffers, and receives on ring 0.
+/// A link in the driver's role over split rings: it owns the buffers, and receives on ring 0.
 pub type Driver<M, const N: usize> = Link<M, DriverQueue<N>>;
 
-/// A link in the device's role: it borrows the buffers, and receives on ring 1.
+/// A link in the device's role over split rings: it borrows the buffers, and receives on ring 1.
 pub type Device<M, const N: usize> = Link<M, DeviceQueue<N>>;
+
+/// A link in the driver's role over packed rings.
+pub type PackedDriver<M, const N: usize> = Link<M, DriverQueue<N, Packed>>;
+
+/// A link in the device's role over packed rings.
+pub type PackedDevice<M, const N: usize> = Link<M, DeviceQueue<N, Packed>>;
 
 /// Both rings of an RPMsg device, from one side.
 ///
@@ -63,7 +70,7 @@ pub struct RxBuffer {
     generation: u32,
 }
 
-impl<M: SharedMemory, const N: usize> Link<M, DriverQueue<N>> {
+impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DriverQueue<N, K>> {
     /// Writes both rings empty, and offers a buffer for each descriptor of ring 0.
     ///
     /// Only while the device leaves the rings alone (rpmsg-lifecycle.md, L5), which learns of them by [`crate::DriverLife::ready`]
@@ -76,37 +83,21 @@ impl<M: SharedMemory, const N: usize> Link<M, DriverQueue<N>> {
         quirks: Quirks,
     ) -> Result<Self, Error> {
         let sizes = sizes.into().checked()?;
-        // No overflow: at most 2^15 times 2^32, twice.
-        let all = |ring| u64::from(sizes.of(ring)).wrapping_mul(layout.ring(ring).count().into());
-        let buffers = all(Ring::ToDriver).wrapping_add(all(Ring::ToDevice));
-        // The area's start decides the alignment of every buffer.
-        let room = layout.buffers_end.wrapping_sub(layout.buffers);
-        let does_not_fit = Error::BuffersDoNotFit {
-            buffers,
-            area: room,
-        };
-        if buffers > room.into() || layout.buffers & 3 != 0 {
-            return Err(does_not_fit);
+        let area = buffers(&layout, sizes)?;
+        let [receiving, sending] = plans(&layout, Ring::ToDriver, [true, false], quirks);
+        for plan in [receiving, sending] {
+            DriverQueue::<N, K>::lay(&memory, &plan, sizes)?;
         }
-        let area = layout.area().ok_or(does_not_fit)?;
-        let mut receive = DriverQueue::start(&memory, Ring::ToDriver, &layout, sizes, quirks)?;
-        let mut transmit = DriverQueue::start(&memory, Ring::ToDevice, &layout, sizes, quirks)?;
-        receive.offer_all(&memory)?;
+        let mut receive = DriverQueue::start(&receiving, sizes)?;
+        let transmit = DriverQueue::start(&sending, sizes)?;
+        receive.offer_all(&memory);
         // The kick for them is the one after `ready`.
         receive.show(&memory);
-        // Returned transmit buffers are collected when needed; nobody has to wake us for them.
-        transmit.wake(&memory, false)?;
-        Ok(Self {
-            area,
-            memory,
-            generation,
-            receive,
-            transmit,
-        })
+        Self::new(memory, area, generation, receive, transmit)
     }
 }
 
-impl<M: SharedMemory, const N: usize> Link<M, DeviceQueue<N>> {
+impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DeviceQueue<N, K>> {
     /// Joins the rings the driver prepared.
     ///
     /// Only once the driver has said DRIVER_OK (rpmsg-lifecycle.md, L7). `generation` marks the handles of this attachment.
@@ -116,29 +107,78 @@ impl<M: SharedMemory, const N: usize> Link<M, DeviceQueue<N>> {
         generation: u32,
         quirks: Quirks,
     ) -> Result<Self, Error> {
-        let outbound = Quirks {
-            used_ring_prefilled: false,
-            ..quirks
-        };
-        let buffers = layout.area().ok_or(Error::BuffersDoNotFit {
+        let area = layout.area().ok_or(Error::BuffersDoNotFit {
             buffers: raw::HEADER_SIZE.into(),
             area: layout.buffers_end.wrapping_sub(layout.buffers),
         })?;
-        let receive = DeviceQueue::start(&memory, Ring::ToDevice, &layout, quirks)?;
-        let mut transmit = DeviceQueue::start(&memory, Ring::ToDriver, &layout, outbound)?;
-        // New buffers to send in are collected when needed; nobody has to wake us for them.
+        let [receiving, sending] = plans(&layout, Ring::ToDevice, [false, true], quirks);
+        let receive = DeviceQueue::start(&memory, &receiving)?;
+        let transmit = DeviceQueue::start(&memory, &sending)?;
+        Self::new(memory, area, generation, receive, transmit)
+    }
+}
+
+/// Where both sides' buffers may be, if that has room for one of these sizes for each descriptor.
+fn buffers(layout: &LinkLayout, sizes: BufferSizes) -> Result<Area, Error> {
+    // No overflow: at most 2^15 times 2^32, twice.
+    let all = |ring| u64::from(sizes.of(ring)).wrapping_mul(layout.ring(ring).count().into());
+    let buffers = all(Ring::ToDriver).wrapping_add(all(Ring::ToDevice));
+    // The area's start decides the alignment of every buffer.
+    let area = layout.buffers_end.wrapping_sub(layout.buffers);
+    let does_not_fit = Error::BuffersDoNotFit { buffers, area };
+    if buffers > area.into() || layout.buffers & 3 != 0 {
+        return Err(does_not_fit);
+    }
+    layout.area().ok_or(does_not_fit)
+}
+
+/// The queue we receive on, which is that ring's, and the one we send in; whether the ring's device fills the buffers of each.
+fn plans(
+    link: &LinkLayout,
+    receiving: Ring,
+    device_fills: [bool; 2],
+    quirks: Quirks,
+) -> [Plan<'_>; 2] {
+    let [first, second] = device_fills;
+    let sending = match receiving {
+        Ring::ToDevice => Ring::ToDriver,
+        Ring::ToDriver => Ring::ToDevice,
+    };
+    let plan = |ring, device_fills, quirks| Plan {
+        link,
+        ring,
+        device_fills,
+        quirks,
+    };
+    let outbound = Quirks {
+        used_ring_prefilled: false,
+        ..quirks
+    };
+    [
+        plan(receiving, first, quirks),
+        plan(sending, second, outbound),
+    ]
+}
+
+impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
+    fn new(
+        memory: M,
+        area: Area,
+        generation: u32,
+        receive: R,
+        mut transmit: T,
+    ) -> Result<Self, Error> {
+        // Buffers to send in are looked for when needed; nobody has to wake us for them.
         transmit.wake(&memory, false)?;
         Ok(Self {
-            area: buffers,
+            area,
             memory,
             generation,
             receive,
             transmit,
         })
     }
-}
 
-impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// The generation given at attach.
     pub const fn generation(&self) -> u32 {
         self.generation
@@ -193,7 +233,7 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
         self.current(buffer.generation)?;
         let slot = buffer.slot;
         if u32::from(len) > slot.room {
-            return self.too_long(slot.id, slot.room, usize::from(len));
+            return self.too_long(slot.id, slot.at, slot.room, usize::from(len));
         }
         let (header, filled) = heading(source, destination, len);
         self.memory.store_words(slot.at, header);
@@ -204,7 +244,7 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// Puts a buffer back unsent.
     pub fn abandon(&mut self, buffer: TxBuffer) -> Result<(), Error> {
         self.current(buffer.generation)?;
-        self.transmit.keep(buffer.slot.id)
+        self.transmit.keep(buffer.slot)
     }
 
     /// Sends a copy of `bytes`, at the next flush.
@@ -214,10 +254,10 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
             return Err(self.no_buffer());
         };
         let Ok(len) = u16::try_from(bytes.len()) else {
-            return self.too_long(slot.id, slot.room, bytes.len());
+            return self.too_long(slot.id, slot.at, slot.room, bytes.len());
         };
         if u32::from(len) > slot.room {
-            return self.too_long(slot.id, slot.room, bytes.len());
+            return self.too_long(slot.id, slot.at, slot.room, bytes.len());
         }
         // Inside the buffer, by the lines above.
         let (header, filled) = heading(source, destination, len);
@@ -384,9 +424,15 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
 
     /// Puts a buffer back that is too short for what was to be sent.
     #[cold]
-    fn too_long(&mut self, id: u16, room: u32, len: usize) -> Result<(), Error> {
+    fn too_long(&mut self, id: u16, at: u32, room: u32, len: usize) -> Result<(), Error> {
         self.transmit.hold(id);
-        self.transmit.keep(id)?;
+        let filled = 0;
+        self.transmit.keep(Slot {
+            id,
+            at,
+            room,
+            filled,
+        })?;
         let end = u32::try_from(len).unwrap_or(u32::MAX);
         let room = room.min(MAX_PAYLOAD);
         Err(Error::PayloadTooLong { end, room })

@@ -21,6 +21,14 @@ pub(crate) const DESCRIPTOR_NEXT: u16 = 1;
 pub(crate) const DESCRIPTOR_WRITE: u16 = 2;
 pub(crate) const DESCRIPTOR_INDIRECT: u16 = 4;
 
+// A descriptor of a packed ring: address u64, length u32, id u16, flags u16; its last word is written last.
+pub(crate) const PACKED_LENGTH: u32 = 8;
+pub(crate) const PACKED_LAST: u32 = 12;
+pub(crate) const PACKED_AVAILABLE: u16 = 1 << 7;
+pub(crate) const PACKED_USED: u16 = 1 << 15;
+/// Behind the descriptors: what the driver wants to be kicked for, then what the device does; place u16, flags u16 each.
+pub(crate) const PACKED_EVENTS_SIZE: u32 = 4;
+
 // Both the available and the used ring: flags u16, idx u16, then entries.
 pub(crate) const RING_FLAGS: u32 = 0;
 pub(crate) const RING_INDEX: u32 = 2;
@@ -32,7 +40,7 @@ pub(crate) const USED_ENTRY_SIZE: u32 = 8;
 
 /// What a descriptor says; `next` is for chains, which are refused.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Descriptor {
+pub struct Descriptor {
     pub(crate) address: u64,
     pub(crate) len: u32,
     pub(crate) flags: u16,
@@ -43,7 +51,7 @@ impl Descriptor {
     pub(crate) fn from_words(words: [u32; 4]) -> Self {
         let [low, high, len, flags_next] = words;
         Self {
-            address: u64::from(high) << 32 | u64::from(low),
+            address: address(low, high),
             len,
             flags: lower(flags_next),
         }
@@ -51,13 +59,8 @@ impl Descriptor {
 
     #[inline]
     pub(crate) fn to_words(self) -> [u32; 4] {
-        let [a, b, c, d, e, f, g, h] = self.address.to_le_bytes();
-        [
-            u32::from_le_bytes([a, b, c, d]),
-            u32::from_le_bytes([e, f, g, h]),
-            self.len,
-            u32::from(self.flags),
-        ]
+        let [low, high] = address_words(self.address);
+        [low, high, self.len, u32::from(self.flags)]
     }
 }
 
@@ -90,9 +93,31 @@ impl Header {
             source,
             destination,
             len: lower(len_flags),
-            flags: lower(len_flags >> 16),
+            flags: upper(len_flags),
         }
     }
+}
+
+/// An address from its two words.
+#[inline]
+pub(crate) fn address(low: u32, high: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// The two words of an address, the lower one first.
+#[inline]
+pub(crate) fn address_words(address: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = address.to_le_bytes();
+    [
+        u32::from_le_bytes([a, b, c, d]),
+        u32::from_le_bytes([e, f, g, h]),
+    ]
+}
+
+/// The upper half of a word.
+#[inline]
+pub(crate) const fn upper(word: u32) -> u16 {
+    lower(word >> 16)
 }
 
 /// The lower half of a word.

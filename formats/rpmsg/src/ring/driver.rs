@@ -2,66 +2,44 @@
 
 use core::sync::atomic::Ordering;
 
+use super::book::Book;
 use super::engine::{Engine, Slot};
-use super::side::{Side, Start};
-use super::{Kick, Quirks};
+use super::wire::{Plan, Wire};
+use super::{Kick, Split};
 use crate::error::Error;
-use crate::layout::{Aligned, Area, BufferSizes, LinkLayout, Ring};
+use crate::layout::{Aligned, Area, BufferSizes, Ring};
 use crate::memory::SharedMemory;
-use crate::raw;
+use crate::raw::{self, Descriptor};
 
 /// The driver's side of a ring of at most `N` descriptors.
 ///
-/// Buffer `i` is descriptor `i` and lies at a fixed place, so descriptors are written once, at the start, and never read.
+/// Each buffer lies at a fixed place, which is never read from the ring.
 #[derive(Debug)]
-pub struct DriverQueue<const N: usize> {
-    side: Side,
+pub struct DriverQueue<const N: usize, W: Wire = Split> {
+    wire: W,
     buffers: Aligned<2>,
     stride: Aligned<2>,
     /// Bytes of a buffer behind its header.
     room: u32,
-    /// Who has each buffer: [`STOCK`], [`HELD`], or the peer, since the epoch that stands here.
-    owners: [u16; N],
-    /// What is given now is shown at the end of this epoch. Buffers of earlier ones, and those alone, are the peer's to return.
-    epoch: u16,
-    /// What stands in the available ring, so that an entry is only stored where it changes.
-    entries: [u16; N],
-    /// Buffers that nobody has; the one put aside last is used first, as it is still in the cache.
-    stock: [u16; N],
-    stocked: u16,
-    /// Our next index when the used ring was last looked at.
+    book: Book<N>,
+    /// Whose offer stood last at each place, so that only what changes is stored.
+    offers: [u16; N],
+    /// Our next index when it was last looked for returned buffers.
     looked: u16,
 }
 
-impl<const N: usize> DriverQueue<N> {
-    /// Writes an empty ring for its buffers: those of ring 0 are first in the area, then those of ring 1.
-    pub(crate) fn start<M: SharedMemory>(
+impl<const N: usize, W: Wire> DriverQueue<N, W> {
+    /// Writes an empty ring for its buffers, which only one may do who knows that the device is off it.
+    pub(crate) fn lay<M: SharedMemory>(
         memory: &M,
-        ring: Ring,
-        link: &LinkLayout,
+        plan: &Plan<'_>,
         sizes: BufferSizes,
-        quirks: Quirks,
-    ) -> Result<Self, Error> {
-        let layout = link.ring(ring);
-        Side::fits::<N>(&layout)?;
-        let size = sizes.of(ring);
-        let skipped = match ring {
-            Ring::ToDriver => 0,
-            Ring::ToDevice => {
-                u32::from(link.ring(Ring::ToDriver).count()).wrapping_mul(sizes.to_driver)
-            }
+    ) -> Result<(), Error> {
+        let layout = plan.layout::<N, W>()?;
+        let flags = match plan.device_fills {
+            true => raw::DESCRIPTOR_WRITE,
+            false => 0,
         };
-        let buffers = link.buffers.wrapping_add(skipped);
-        let count = layout.count();
-        let mut stock = [0; N];
-        let flags = match ring {
-            Ring::ToDriver => raw::DESCRIPTOR_WRITE,
-            Ring::ToDevice => 0,
-        };
-        // Lowest buffer on top of the stock.
-        for (id, place) in (0..count).rev().zip(stock.iter_mut()) {
-            *place = id;
-        }
         let mut at = layout.start();
         while at < layout.end() & !3 {
             memory.store_u32(at, 0, Ordering::Relaxed);
@@ -70,55 +48,42 @@ impl<const N: usize> DriverQueue<N> {
         if at < layout.end() {
             memory.store_u16(at, 0, Ordering::Relaxed);
         }
-        for id in 0..count {
-            let descriptor = layout.descriptor(id);
+        let (buffers, size) = buffers(plan, sizes);
+        for id in 0..layout.count() {
             let offset = buffers.wrapping_add(u32::from(id).wrapping_mul(size));
-            let address = link.window.address(offset);
-            let written = raw::Descriptor {
-                address,
+            let written = Descriptor {
+                address: plan.link.window.address(offset),
                 len: size,
                 flags,
             };
-            memory.store_words(descriptor, written.to_words());
+            W::lay(memory, &layout, id, written);
         }
         memory.clean(layout.start(), layout.end().wrapping_sub(layout.start()));
         memory.fence();
-        let start = Start {
-            ours: layout.available(),
-            theirs: layout.used(),
-            taken: 0,
-            limit: 0,
-            published: 0,
-        };
+        Ok(())
+    }
+
+    /// Takes a ring into use that [`DriverQueue::lay`] wrote, and nobody since.
+    pub(crate) fn start(plan: &Plan<'_>, sizes: BufferSizes) -> Result<Self, Error> {
+        let layout = plan.layout::<N, W>()?;
+        let (buffers, size) = buffers(plan, sizes);
         Ok(Self {
-            side: Side::new(ring, link, quirks, &start),
+            wire: W::driver(plan, layout),
             buffers: Aligned::new(buffers),
             stride: Aligned::new(size),
             room: size.wrapping_sub(raw::HEADER_SIZE),
-            owners: [STOCK; N],
-            epoch: 0,
-            entries: [0; N],
-            stock,
-            stocked: count,
+            book: Book::new(layout.count()),
+            offers: [u16::MAX; N],
             looked: 0,
         })
     }
 
     /// Offers the whole stock, for a ring the peer fills.
-    pub(crate) fn offer_all<M: SharedMemory>(&mut self, memory: &M) -> Result<(), Error> {
-        while let Some(slot) = self.pop() {
-            self.give(memory, slot.id, 0)?;
+    pub(crate) fn offer_all<M: SharedMemory>(&mut self, memory: &M) {
+        let size = self.room.wrapping_add(raw::HEADER_SIZE);
+        while let Some(id) = self.book.pop() {
+            self.pass(memory, id, size);
         }
-        Ok(())
-    }
-
-    #[inline]
-    fn pop(&mut self) -> Option<Slot> {
-        let top = self.stocked.checked_sub(1)?;
-        let id = *self.stock.get(usize::from(top))?;
-        *self.owners.get_mut(usize::from(id))? = HELD;
-        self.stocked = top;
-        Some(self.slot(id, 0))
     }
 
     #[inline]
@@ -131,10 +96,16 @@ impl<const N: usize> DriverQueue<N> {
         }
     }
 
+    #[inline]
+    fn pop(&mut self) -> Option<Slot> {
+        let id = self.book.pop()?;
+        Some(self.slot(id, 0))
+    }
+
     /// Which rule a returned id breaks.
     #[cold]
     fn misreturned(&mut self, returned: u32) {
-        let (ring, count) = (self.side.ring, self.side.layout.count());
+        let (ring, count) = (self.ring(), self.wire.side().layout.count());
         let error = match u16::try_from(returned) {
             Ok(id) if id < count => Error::UsedNotOffered { ring, id },
             _ => Error::UsedId {
@@ -143,154 +114,117 @@ impl<const N: usize> DriverQueue<N> {
                 count,
             },
         };
-        self.side.breaks(error);
-        self.forget();
-    }
-
-    /// Epochs begin anew: all that is given is published by now, and keeps its order before the next one.
-    #[cold]
-    fn first_epoch(&mut self) -> u16 {
-        for owner in &mut self.owners {
-            if *owner < LAST_EPOCH {
-                *owner = 0;
-            }
-        }
-        1
-    }
-
-    /// The ring is broken: there is nothing to take and nobody holds anything.
-    #[cold]
-    fn forget(&mut self) {
-        self.owners = [STOCK; N];
-        self.stocked = 0;
+        self.wire.breaks(error);
+        self.book.forget();
     }
 }
 
-impl<const N: usize> Engine for DriverQueue<N> {
+impl<const N: usize, W: Wire> Engine for DriverQueue<N, W> {
     #[inline]
     fn ring(&self) -> Ring {
-        self.side.ring
+        self.wire.side().ring
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn take<M: SharedMemory>(&mut self, memory: &M, _area: &Area) -> Option<Slot> {
         // Returned buffers first: they are in the cache, and few of them go round. But whether there are any is asked only
         // once in a while, as long as there is stock: asking costs the peer its cache line.
-        if !self.side.has_more() {
-            let next = self.side.next;
-            if self.stocked != 0 && next.wrapping_sub(self.looked) < PATIENCE {
+        if !self.wire.has_more() {
+            let next = self.wire.side().next;
+            if self.book.has_stock() && next.wrapping_sub(self.looked) < PATIENCE {
                 return self.pop();
             }
             self.looked = next;
-            if !self.side.look(memory) {
-                if self.side.is_broken() {
-                    self.forget();
+            if !self.wire.look(memory) {
+                if self.wire.side().is_broken() {
+                    self.book.forget();
                 }
                 return self.pop();
             }
         }
-        let entry = self.side.layout.used_entry(self.side.taken);
-        memory.invalidate(entry, raw::USED_ENTRY_SIZE);
-        let [returned, filled] = memory.load_words(entry);
-        let place = usize::try_from(returned).unwrap_or(usize::MAX);
-        // One question for three rules: the ring has this buffer, it was given, and what it was given with is published.
-        let given = self.owners.get(place);
-        let (true, Ok(id)) = (
-            given.is_some_and(|owner| *owner < self.epoch),
-            u16::try_from(returned),
-        ) else {
+        let [returned, filled] = self.wire.returned(memory);
+        let Some(id) = self.book.lent(returned) else {
             self.misreturned(returned);
             return None;
         };
-        self.side.taken = self.side.taken.wrapping_add(1);
+        self.wire.advance();
         Some(self.slot(id, filled))
     }
 
     #[inline]
     fn refusal(&mut self) -> Option<Error> {
-        self.side.refusal()
+        self.wire.side_mut().refusal()
     }
 
     #[inline]
     fn hold(&mut self, id: u16) {
-        if let Some(owner) = self.owners.get_mut(usize::from(id)) {
-            *owner = HELD;
-        }
+        self.book.hold(id);
     }
 
     #[inline]
-    fn keep(&mut self, id: u16) -> Result<(), Error> {
-        let owner = self.owners.get_mut(usize::from(id));
-        let place = self.stock.get_mut(usize::from(self.stocked));
-        match (owner, place) {
-            (Some(owner @ &mut HELD), Some(place)) => {
-                *owner = STOCK;
-                *place = id;
-                self.stocked = self.stocked.wrapping_add(1);
-                Ok(())
-            }
-            _ => Err(self.side.not_held(id)),
+    fn keep(&mut self, slot: Slot) -> Result<(), Error> {
+        if self.book.keep(slot.id) {
+            return Ok(());
         }
+        Err(self.wire.side().not_held(slot.id))
     }
 
     #[inline]
     fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) -> Result<(), Error> {
-        match self.owners.get(usize::from(id)) {
-            Some(&HELD) => {
-                self.pass(memory, id, len);
-                Ok(())
-            }
-            _ => Err(self.side.not_held(id)),
+        if self.book.is_held(id) {
+            self.pass(memory, id, len);
+            return Ok(());
         }
+        Err(self.wire.side().not_held(id))
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn pass<M: SharedMemory>(&mut self, memory: &M, id: u16, _len: u32) {
-        let index = self.side.next;
-        if let Some(owner) = self.owners.get_mut(usize::from(id)) {
-            *owner = self.epoch;
+    fn pass<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) {
+        self.book.lend(id);
+        let side = self.wire.side();
+        let place = usize::from(side.next & side.layout.mask());
+        let offer = self.offers.get_mut(place).filter(|offer| **offer != id);
+        let moved = offer.is_some();
+        if let Some(offer) = offer {
+            *offer = id;
         }
-        self.side.next = self.side.next.wrapping_add(1);
-        let place = usize::from(index & self.side.layout.mask());
-        if let Some(known) = self.entries.get_mut(place).filter(|known| **known != id) {
-            *known = id;
-            let entry = self.side.layout.available_entry(index);
-            memory.store_u16(entry, id, Ordering::Relaxed);
-            memory.clean(entry, 2);
-        }
+        let at = self.buffers.step(self.stride, id);
+        self.wire.offer(memory, id, at, len, moved);
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn show<M: SharedMemory>(&mut self, memory: &M) -> u16 {
-        let shown = self.side.show(memory);
+        let shown = self.wire.show(memory);
         if shown != 0 {
-            self.epoch = match self.epoch.wrapping_add(1) {
-                LAST_EPOCH => self.first_epoch(),
-                next => next,
-            };
+            self.book.end_epoch();
         }
         shown
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn kick<M: SharedMemory>(&self, memory: &M, shown: u16) -> Kick {
-        self.side.kick(memory, shown)
+        self.wire.kick(memory, shown)
     }
 
     fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {
-        let returned = self.side.wake(memory, wanted);
-        if self.side.is_broken() {
-            self.forget();
+        let returned = self.wire.wake(memory, wanted);
+        if self.wire.side().is_broken() {
+            self.book.forget();
         }
-        Ok(returned? || self.stocked != 0)
+        Ok(returned? || self.book.has_stock())
     }
 }
 
-/// In our stock.
-const STOCK: u16 = 0xffff;
-/// In the hands of our caller.
-const HELD: u16 = 0xfffe;
-/// No owner is this or more but those two.
-const LAST_EPOCH: u16 = 0xfffd;
-/// How many buffers are given before the used ring is looked at while there is stock.
+/// Where the ring's buffers begin, and the size of one: those of ring 0 are first in the area, then those of ring 1.
+fn buffers(plan: &Plan<'_>, sizes: BufferSizes) -> (u32, u32) {
+    let skipped = match plan.ring {
+        Ring::ToDriver => 0,
+        Ring::ToDevice => {
+            u32::from(plan.link.ring(Ring::ToDriver).count()).wrapping_mul(sizes.to_driver)
+        }
+    };
+    (plan.link.buffers.wrapping_add(skipped), sizes.of(plan.ring))
+}
+
+/// How many buffers are given before it is looked for returned ones while there is stock.
 const PATIENCE: u16 = 32;

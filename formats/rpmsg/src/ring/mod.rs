@@ -1,23 +1,35 @@
-//! One split ring, seen from the driver's side or from the device's.
+//! One ring, seen from the driver's side or from the device's.
 //!
-//! Both sides do the same three things with a ring: take a buffer, give it back, publish what was given. For the driver a buffer
-//! comes from its own stock or the used ring and goes to the available ring; for the device it is the other way round. The
-//! private state of either side is all that decides; the ring in shared memory is only how it is told.
+//! Both sides do the same three things with a ring: take a buffer, give it back, show what was given. For the driver a buffer
+//! comes from its own stock or from what was returned and is offered; for the device it is the other way round. The private state
+//! of either side is all that decides; the ring in shared memory is only how it is told, which is what kinds of rings differ in.
 
+mod book;
 mod device;
 mod driver;
+mod packed;
 mod side;
+mod split;
+pub(crate) mod wire;
 
 pub use device::DeviceQueue;
 pub use driver::DriverQueue;
+pub use packed::Packed;
+pub use split::Split;
 
 use crate::layout::Ring;
 
 /// One side of a ring: [`DriverQueue`] or [`DeviceQueue`], which are all there are.
 pub trait Queue: engine::Engine {}
 
-impl<const N: usize> Queue for DriverQueue<N> {}
-impl<const N: usize> Queue for DeviceQueue<N> {}
+impl<const N: usize, K: RingKind> Queue for DriverQueue<N, K> {}
+impl<const N: usize, K: RingKind> Queue for DeviceQueue<N, K> {}
+
+/// A kind of ring: [`Split`] or [`Packed`], which are all there are.
+pub trait RingKind: wire::Wire {}
+
+impl RingKind for Split {}
+impl RingKind for Packed {}
 
 /// Which rings' peers want to be told that there is something new.
 ///
@@ -72,7 +84,7 @@ pub(crate) mod engine {
     use crate::memory::SharedMemory;
 
     /// A buffer in our hands: in the buffer area, word-aligned, at least a header long.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Slot {
         pub id: u16,
         pub at: u32,
@@ -98,7 +110,7 @@ pub(crate) mod engine {
         fn hold(&mut self, id: u16);
 
         /// Puts a buffer that is held aside, unused, for the next `take`.
-        fn keep(&mut self, id: u16) -> Result<(), Error>;
+        fn keep(&mut self, slot: Slot) -> Result<(), Error>;
 
         /// Hands a buffer that is held, with `len` bytes, to the peer, at the next `show`.
         fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) -> Result<(), Error>;

@@ -1,10 +1,10 @@
 //! What real peers do, and what both roles must therefore cope with.
 
-use rpmsg::{Device, DeviceQueue, Driver, Error, Link, Quirks, Ring};
+use rpmsg::{Device, DeviceQueue, DriverQueue, Error, Link, Quirks, Ring};
 
 use crate::support::{
-    BUFFER, BUFFERS, CAPACITY, COUNT, Memory, Side, TO_DEVICE, TO_DRIVER, device, driver, layout,
-    next,
+    BUFFER, BUFFERS, CAPACITY, COUNT, Kind, Memory, Side, TO_DEVICE, TO_DRIVER, both, device,
+    device_of, driver, driver_of, layout, layout_of, next,
 };
 
 fn lite_device<'a>(memory: &'a Memory) -> Link<Side<'a>, DeviceQueue<CAPACITY>> {
@@ -227,24 +227,27 @@ fn buffers_offered_out_of_order_are_fine() {
 
 #[test]
 fn buffers_returned_out_of_order_are_fine() {
-    let memory = Memory::new();
-    let mut driver = driver(&memory);
-    let mut device = device(&memory);
-    for n in 0..3_u8 {
-        driver.send(1, 2, &[n]).unwrap();
-    }
-    let _ = driver.flush();
-    let mut held: Vec<_> = (0..3).map(|_| device.receive().unwrap().unwrap()).collect();
-    while let Some(message) = held.pop() {
-        device.release(message).unwrap();
-    }
-    let _ = device.flush();
-    for n in 0..3 * COUNT {
-        driver.send(1, 2, &n.to_le_bytes()).unwrap();
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut driver = driver_of::<K>(&memory);
+        let mut device = device_of::<K>(&memory);
+        for n in 0..3_u8 {
+            driver.send(1, 2, &[n]).unwrap();
+        }
         let _ = driver.flush();
-        assert_eq!(next(&mut device).unwrap().unwrap(), n.to_le_bytes());
+        let mut held: Vec<_> = (0..3).map(|_| device.receive().unwrap().unwrap()).collect();
+        while let Some(message) = held.pop() {
+            device.release(message).unwrap();
+        }
         let _ = device.flush();
+        for n in 0..3 * COUNT {
+            driver.send(1, 2, &n.to_le_bytes()).unwrap();
+            let _ = driver.flush();
+            assert_eq!(next(&mut device).unwrap().unwrap(), n.to_le_bytes());
+            let _ = device.flush();
+        }
     }
+    both!(over);
 }
 
 #[test]
@@ -261,29 +264,37 @@ fn a_descriptor_as_long_as_its_message_is_fine() {
 
 #[test]
 fn indices_wrap() {
-    let memory = Memory::new();
-    let mut driver = driver(&memory);
-    let mut device = device(&memory);
-    for round in 0..70_000_u32 {
-        driver.send(1, 2, &round.to_le_bytes()).unwrap();
-        let _ = driver.flush();
-        assert_eq!(next(&mut device).unwrap().unwrap(), round.to_le_bytes());
-        device.send(2, 1, &round.to_le_bytes()).unwrap();
-        let _ = device.flush();
-        assert_eq!(next(&mut driver).unwrap().unwrap(), round.to_le_bytes());
-        let _ = driver.flush();
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut driver = driver_of::<K>(&memory);
+        let mut device = device_of::<K>(&memory);
+        for round in 0..70_000_u32 {
+            driver.send(1, 2, &round.to_le_bytes()).unwrap();
+            let _ = driver.flush();
+            assert_eq!(next(&mut device).unwrap().unwrap(), round.to_le_bytes());
+            device.send(2, 1, &round.to_le_bytes()).unwrap();
+            let _ = device.flush();
+            assert_eq!(next(&mut driver).unwrap().unwrap(), round.to_le_bytes());
+            let _ = driver.flush();
+        }
     }
+    both!(over);
 }
 
 #[test]
 fn a_ring_larger_than_the_engine_is_refused() {
-    let memory = Memory::new();
-    let error = Error::RingSize {
-        count: u32::from(COUNT),
-        limit: 4,
-    };
-    let small = Driver::<_, 4>::attach(memory.driver(), layout(), BUFFER, 1, Quirks::default());
-    assert_eq!(small.err(), Some(error));
-    let small = Device::<_, 4>::attach(memory.device(), layout(), 1, Quirks::default());
-    assert_eq!(small.err(), Some(error));
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let (layout, quirks) = (layout_of::<K>(), Quirks::default());
+        let error = Error::RingSize {
+            count: u32::from(COUNT),
+            limit: 4,
+        };
+        let small =
+            Link::<_, DriverQueue<4, K>>::attach(memory.driver(), layout, BUFFER, 1, quirks);
+        assert_eq!(small.err(), Some(error));
+        let small = Link::<_, DeviceQueue<4, K>>::attach(memory.device(), layout, 1, quirks);
+        assert_eq!(small.err(), Some(error));
+    }
+    both!(over);
 }

@@ -44,7 +44,7 @@ fn device_refuses(memory: &Plain, count: u16, start: u16, index: u16) -> bool {
 }
 
 #[test]
-fn every_available_index_is_judged_right_in_every_small_ring() {
+fn r7_every_available_index_is_judged_right_in_every_small_ring() {
     for count in COUNTS {
         let memory = Plain::new();
         for start in [0, 0xfffd] {

@@ -3,8 +3,9 @@
 use rpmsg::{BufferSizes, Device, Driver, Error, Kick, LinkLayout, Quirks, Ring};
 
 use crate::support::{
-    BASE, BUFFER, BUFFERS, CAPACITY, COUNT, Memory, TO_DEVICE, TO_DRIVER,
-    assert_link_works_after_attaching_anew, device, driver, layout, next, ring, window,
+    BASE, BUFFER, BUFFERS, CAPACITY, COUNT, DeviceOf, DriverOf, Kind, Memory, TO_DEVICE, TO_DRIVER,
+    assert_link_works_after_attaching_anew, both, device, device_of, driver, driver_of, layout,
+    layout_of, next, ring, window,
 };
 
 #[test]
@@ -31,23 +32,26 @@ fn l13_nothing_is_published_before_the_flush_and_a_batch_is_published_once() {
 
 #[test]
 fn l13_one_full_fence_is_for_both_rings() {
-    let memory = Memory::new();
-    let mut driver = driver(&memory);
-    let mut device = device(&memory);
-    let fences = |kick: &mut dyn FnMut() -> Kick| {
-        let before = memory.fences();
-        (kick(), memory.fences() - before)
-    };
-    assert_eq!(fences(&mut || device.flush()), (Kick::NONE, 0));
-    driver.send(1, 2, b"question").unwrap();
-    let (kick, count) = fences(&mut || driver.flush());
-    assert!(kick.wants(Ring::ToDevice) && count == 1);
-    assert_eq!(next(&mut device).unwrap().unwrap(), b"question");
-    device.send(2, 1, b"answer").unwrap();
-    driver.wake_on_buffer(true).unwrap();
-    let (kick, count) = fences(&mut || device.flush());
-    assert!(kick.wants(Ring::ToDevice) && kick.wants(Ring::ToDriver));
-    assert_eq!(count, 1);
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut driver = driver_of::<K>(&memory);
+        let mut device = device_of::<K>(&memory);
+        let fences = |kick: &mut dyn FnMut() -> Kick| {
+            let before = memory.fences();
+            (kick(), memory.fences() - before)
+        };
+        assert_eq!(fences(&mut || device.flush()), (Kick::NONE, 0));
+        driver.send(1, 2, b"question").unwrap();
+        let (kick, count) = fences(&mut || driver.flush());
+        assert!(kick.wants(Ring::ToDevice) && count == 1);
+        assert_eq!(next(&mut device).unwrap().unwrap(), b"question");
+        device.send(2, 1, b"answer").unwrap();
+        driver.wake_on_buffer(true).unwrap();
+        let (kick, count) = fences(&mut || device.flush());
+        assert!(kick.wants(Ring::ToDevice) && kick.wants(Ring::ToDriver));
+        assert_eq!(count, 1);
+    }
+    both!(over);
 }
 
 #[test]
@@ -76,186 +80,216 @@ fn the_peers_index_is_read_once_per_batch() {
 
 #[test]
 fn a_full_ring_says_so_and_goes_on_when_buffers_come_back() {
-    let memory = Memory::new();
-    let mut driver = driver(&memory);
-    let mut device = device(&memory);
-    for _ in 0..COUNT {
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut driver = driver_of::<K>(&memory);
+        let mut device = device_of::<K>(&memory);
+        for _ in 0..COUNT {
+            driver.send(1, 2, b"x").unwrap();
+        }
+        let full = Err(Error::NoBuffer {
+            ring: Ring::ToDevice,
+        });
+        assert_eq!(driver.send(1, 2, b"x"), full);
+        let _ = driver.flush();
+        assert_eq!(driver.send(1, 2, b"x"), full);
+        assert!(next(&mut device).unwrap().is_some());
+        let _ = device.flush();
         driver.send(1, 2, b"x").unwrap();
+        assert_eq!(driver.send(1, 2, b"x"), full);
     }
-    let full = Err(Error::NoBuffer {
-        ring: Ring::ToDevice,
-    });
-    assert_eq!(driver.send(1, 2, b"x"), full);
-    let _ = driver.flush();
-    assert_eq!(driver.send(1, 2, b"x"), full);
-    assert!(next(&mut device).unwrap().is_some());
-    let _ = device.flush();
-    driver.send(1, 2, b"x").unwrap();
-    assert_eq!(driver.send(1, 2, b"x"), full);
+    both!(over);
 }
 
 #[test]
 fn a_buffer_is_written_in_parts_and_read_in_parts() {
-    let memory = Memory::new();
-    let mut driver = driver(&memory);
-    let mut device = device(&memory);
-    let buffer = driver.reserve().unwrap();
-    assert_eq!(buffer.capacity(), BUFFER - 16);
-    driver.write(&buffer, 4, b"world").unwrap();
-    driver.write(&buffer, 0, b"hell").unwrap();
-    assert_eq!(
-        driver.write(&buffer, 2, b"x"),
-        Err(Error::Misaligned { offset: 2 })
-    );
-    assert_eq!(
-        driver.write(&buffer, 44, b"12345"),
-        Err(Error::PayloadTooLong { end: 49, room: 48 })
-    );
-    assert_eq!(
-        driver.write(&buffer, !3, b"12345"),
-        Err(Error::PayloadTooLong {
-            end: u32::MAX,
-            room: 48
-        })
-    );
-    driver.commit(buffer, 1, 2, 9).unwrap();
-    let _ = driver.flush();
-    let message = device.receive().unwrap().unwrap();
-    let mut part = [0; 4];
-    assert_eq!(device.read(&message, 4, &mut part), Ok(4));
-    assert_eq!(&part, b"worl");
-    assert_eq!(device.read(&message, 8, &mut part), Ok(1));
-    assert_eq!(device.read(&message, 12, &mut part), Ok(0));
-    assert_eq!(device.read(&message, !3, &mut part), Ok(0));
-    assert_eq!(
-        device.read(&message, 1, &mut part),
-        Err(Error::Misaligned { offset: 1 })
-    );
-    device.release(message).unwrap();
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut driver = driver_of::<K>(&memory);
+        let mut device = device_of::<K>(&memory);
+        let buffer = driver.reserve().unwrap();
+        assert_eq!(buffer.capacity(), BUFFER - 16);
+        driver.write(&buffer, 4, b"world").unwrap();
+        driver.write(&buffer, 0, b"hell").unwrap();
+        assert_eq!(
+            driver.write(&buffer, 2, b"x"),
+            Err(Error::Misaligned { offset: 2 })
+        );
+        assert_eq!(
+            driver.write(&buffer, 44, b"12345"),
+            Err(Error::PayloadTooLong { end: 49, room: 48 })
+        );
+        assert_eq!(
+            driver.write(&buffer, !3, b"12345"),
+            Err(Error::PayloadTooLong {
+                end: u32::MAX,
+                room: 48
+            })
+        );
+        driver.commit(buffer, 1, 2, 9).unwrap();
+        let _ = driver.flush();
+        let message = device.receive().unwrap().unwrap();
+        let mut part = [0; 4];
+        assert_eq!(device.read(&message, 4, &mut part), Ok(4));
+        assert_eq!(&part, b"worl");
+        assert_eq!(device.read(&message, 8, &mut part), Ok(1));
+        assert_eq!(device.read(&message, 12, &mut part), Ok(0));
+        assert_eq!(device.read(&message, !3, &mut part), Ok(0));
+        assert_eq!(
+            device.read(&message, 1, &mut part),
+            Err(Error::Misaligned { offset: 1 })
+        );
+        device.release(message).unwrap();
+    }
+    both!(over);
 }
 
 #[test]
 fn an_abandoned_buffer_serves_the_next_message() {
-    let memory = Memory::new();
-    let mut driver = driver(&memory);
-    let mut device = device(&memory);
-    for _ in 0..3 * COUNT {
-        let buffer = driver.reserve().unwrap();
-        driver.abandon(buffer).unwrap();
-        let buffer = device.reserve().unwrap();
-        device.abandon(buffer).unwrap();
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut driver = driver_of::<K>(&memory);
+        let mut device = device_of::<K>(&memory);
+        for _ in 0..3 * COUNT {
+            let buffer = driver.reserve().unwrap();
+            driver.abandon(buffer).unwrap();
+            let buffer = device.reserve().unwrap();
+            device.abandon(buffer).unwrap();
+        }
+        assert_eq!(driver.flush(), Kick::NONE);
+        assert_eq!(device.flush(), Kick::NONE);
+        assert_eq!(device.wake_on_buffer(false), Ok(true));
+        for _ in 0..COUNT {
+            driver.send(1, 2, b"x").unwrap();
+            device.send(2, 1, b"x").unwrap();
+        }
+        assert!(driver.reserve().is_err() && device.reserve().is_err());
     }
-    assert_eq!(driver.flush(), Kick::NONE);
-    assert_eq!(device.flush(), Kick::NONE);
-    assert_eq!(device.wake_on_buffer(false), Ok(true));
-    for _ in 0..COUNT {
-        driver.send(1, 2, b"x").unwrap();
-        device.send(2, 1, b"x").unwrap();
-    }
-    assert!(driver.reserve().is_err() && device.reserve().is_err());
+    both!(over);
 }
 
 #[test]
 fn a_buffer_kept_while_all_indices_go_round_may_come_back_at_any_time() {
-    let memory = Memory::new();
-    let mut driver = driver(&memory);
-    let mut device = device(&memory);
-    let mut kept = Vec::new();
-    for _ in 0..4 {
-        driver.send(1, 2, b"kept").unwrap();
-        let _ = driver.flush();
-        kept.push(device.receive().unwrap().unwrap());
-    }
-    for sent in 4..0x1_0002 {
-        driver.send(1, 2, b"staged").unwrap();
-        // Where 15 bits of the index are as they were at the start, and where the driver's epochs begin anew.
-        if [0x8000, 0xfffc, 0xfffd, 0xfffe].contains(&sent) {
-            device.release(kept.remove(0)).unwrap();
-            let _ = device.flush();
-            assert_eq!(driver.wake_on_buffer(false), Ok(true));
-            let returned = driver.reserve().unwrap();
-            driver.abandon(returned).unwrap();
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut driver = driver_of::<K>(&memory);
+        let mut device = device_of::<K>(&memory);
+        let mut kept = Vec::new();
+        for _ in 0..4 {
+            driver.send(1, 2, b"kept").unwrap();
+            let _ = driver.flush();
+            kept.push(device.receive().unwrap().unwrap());
         }
-        let _ = driver.flush();
-        assert_eq!(next(&mut device).unwrap().unwrap(), b"staged");
-        let _ = device.flush();
+        for sent in 4..0x1_0002 {
+            driver.send(1, 2, b"staged").unwrap();
+            // Where 15 bits of the index are as they were at the start, and where the driver's epochs begin anew.
+            if [0x8000, 0xfffc, 0xfffd, 0xfffe].contains(&sent) {
+                device.release(kept.remove(0)).unwrap();
+                let _ = device.flush();
+                assert_eq!(driver.wake_on_buffer(false), Ok(true));
+                let returned = driver.reserve().unwrap();
+                driver.abandon(returned).unwrap();
+            }
+            let _ = driver.flush();
+            assert_eq!(next(&mut device).unwrap().unwrap(), b"staged");
+            let _ = device.flush();
+        }
+        assert!(kept.is_empty());
+        assert_link_works_after_attaching_anew(&memory);
     }
-    assert!(kept.is_empty());
-    assert_link_works_after_attaching_anew(&memory);
+    both!(over);
 }
 
 #[test]
 fn a_message_longer_than_its_buffer_is_not_sent() {
-    let memory = Memory::new();
-    let mut driver = driver(&memory);
-    let room = BUFFER - 16;
-    let error = |end| Err(Error::PayloadTooLong { end, room });
-    for _ in 0..2 * COUNT {
-        assert_eq!(driver.send(1, 2, &[0; 49]), error(49));
-        assert_eq!(driver.send(1, 2, &[0; 70_000]), error(70_000));
-        let buffer = driver.reserve().unwrap();
-        assert_eq!(driver.commit(buffer, 1, 2, 49), error(49));
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut driver = driver_of::<K>(&memory);
+        let room = BUFFER - 16;
+        let error = |end| Err(Error::PayloadTooLong { end, room });
+        for _ in 0..2 * COUNT {
+            assert_eq!(driver.send(1, 2, &[0; 49]), error(49));
+            assert_eq!(driver.send(1, 2, &[0; 70_000]), error(70_000));
+            let buffer = driver.reserve().unwrap();
+            assert_eq!(driver.commit(buffer, 1, 2, 49), error(49));
+        }
+        assert_eq!(driver.flush(), Kick::NONE);
+        driver.send(1, 2, &[0; 48]).unwrap();
     }
-    assert_eq!(driver.flush(), Kick::NONE);
-    driver.send(1, 2, &[0; 48]).unwrap();
+    both!(over);
 }
 
 #[test]
 fn l15_messages_wake_and_returned_buffers_do_not_until_asked_for() {
-    let memory = Memory::new();
-    let mut driver = driver(&memory);
-    let mut device = device(&memory);
-    driver.send(1, 2, b"x").unwrap();
-    assert!(driver.flush().is_needed());
-    assert!(next(&mut device).unwrap().is_some());
-    // Returned: the driver did not ask.
-    assert!(!device.flush().is_needed());
-    assert_eq!(driver.wake_on_buffer(true), Ok(true));
-    driver.send(1, 2, b"x").unwrap();
-    let _ = driver.flush();
-    assert!(next(&mut device).unwrap().is_some());
-    assert!(device.flush().wants(Ring::ToDevice));
-    // And the other way round.
-    device.send(2, 1, b"x").unwrap();
-    assert!(device.flush().is_needed());
-    assert!(next(&mut driver).unwrap().is_some());
-    assert!(!driver.flush().is_needed());
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut driver = driver_of::<K>(&memory);
+        let mut device = device_of::<K>(&memory);
+        driver.send(1, 2, b"x").unwrap();
+        assert!(driver.flush().is_needed());
+        assert!(next(&mut device).unwrap().is_some());
+        // Returned: the driver did not ask.
+        assert!(!device.flush().is_needed());
+        assert_eq!(driver.wake_on_buffer(true), Ok(true));
+        driver.send(1, 2, b"x").unwrap();
+        let _ = driver.flush();
+        assert!(next(&mut device).unwrap().is_some());
+        assert!(device.flush().wants(Ring::ToDevice));
+        // And the other way round.
+        device.send(2, 1, b"x").unwrap();
+        assert!(device.flush().is_needed());
+        assert!(next(&mut driver).unwrap().is_some());
+        assert!(!driver.flush().is_needed());
+    }
+    both!(over);
 }
 
 #[test]
 fn l14_asking_to_be_woken_tells_of_a_message_that_came_before() {
-    let memory = Memory::new();
-    let mut driver = driver(&memory);
-    let mut device = device(&memory);
-    assert_eq!(device.wake_on_message(false), Ok(false));
-    driver.send(1, 2, b"x").unwrap();
-    assert!(!driver.flush().is_needed());
-    assert_eq!(device.wake_on_message(true), Ok(true));
-    assert!(next(&mut device).unwrap().is_some());
-    assert_eq!(device.wake_on_message(true), Ok(false));
-    driver.send(1, 2, b"x").unwrap();
-    assert!(driver.flush().is_needed());
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut driver = driver_of::<K>(&memory);
+        let mut device = device_of::<K>(&memory);
+        assert_eq!(device.wake_on_message(false), Ok(false));
+        driver.send(1, 2, b"x").unwrap();
+        assert!(!driver.flush().is_needed());
+        assert_eq!(device.wake_on_message(true), Ok(true));
+        assert!(next(&mut device).unwrap().is_some());
+        assert_eq!(device.wake_on_message(true), Ok(false));
+        driver.send(1, 2, b"x").unwrap();
+        assert!(driver.flush().is_needed());
+    }
+    both!(over);
 }
 
 #[test]
 fn l8_handles_of_an_older_generation_are_refused() {
-    let memory = Memory::new();
-    let mut old = driver(&memory);
-    let mut peer = device(&memory);
-    peer.send(1, 2, b"x").unwrap();
-    let _ = peer.flush();
-    let tx = old.reserve().unwrap();
-    let other = old.reserve().unwrap();
-    let rx = old.receive().unwrap().unwrap();
-    let mut new =
-        Driver::<_, 16>::attach(memory.driver(), layout(), BUFFER, 2, Quirks::default()).unwrap();
-    let restarted = Error::PeerRestarted { handle: 1, link: 2 };
-    assert_eq!(new.write(&tx, 0, b"x"), Err(restarted));
-    assert_eq!(new.read(&rx, 0, &mut [0; 4]), Err(restarted));
-    assert_eq!(new.commit(tx, 1, 2, 1), Err(restarted));
-    assert_eq!(new.abandon(other), Err(restarted));
-    assert_eq!(new.release(rx), Err(restarted));
-    assert_link_works_after_attaching_anew(&memory);
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let mut old = driver_of::<K>(&memory);
+        let mut peer = device_of::<K>(&memory);
+        peer.send(1, 2, b"x").unwrap();
+        let _ = peer.flush();
+        let tx = old.reserve().unwrap();
+        let other = old.reserve().unwrap();
+        let rx = old.receive().unwrap().unwrap();
+        let mut new = DriverOf::<K>::attach(
+            memory.driver(),
+            layout_of::<K>(),
+            BUFFER,
+            2,
+            Quirks::default(),
+        )
+        .unwrap();
+        let restarted = Error::PeerRestarted { handle: 1, link: 2 };
+        assert_eq!(new.write(&tx, 0, b"x"), Err(restarted));
+        assert_eq!(new.read(&rx, 0, &mut [0; 4]), Err(restarted));
+        assert_eq!(new.commit(tx, 1, 2, 1), Err(restarted));
+        assert_eq!(new.abandon(other), Err(restarted));
+        assert_eq!(new.release(rx), Err(restarted));
+        assert_link_works_after_attaching_anew(&memory);
+    }
+    both!(over);
 }
 
 #[test]
@@ -309,35 +343,39 @@ fn a_buffer_size_that_cannot_be_is_refused_in_either_direction() {
 
 #[test]
 fn each_direction_has_buffers_of_its_own_size() {
-    for (to_driver, to_device) in [(100, 28), (28, 100)] {
-        let memory = Memory::new();
-        let sizes = BufferSizes {
-            to_driver,
-            to_device,
-        };
-        let quirks = Quirks::default();
-        let mut driver =
-            Driver::<_, 16>::attach(memory.driver(), layout(), sizes, 1, quirks).unwrap();
-        let _ = driver.flush();
-        let mut device = Device::<_, 16>::attach(memory.device(), layout(), 1, quirks).unwrap();
-        let fill = |size: u32| vec![size as u8; size as usize - 16];
-        for _ in 0..20 {
-            driver.send(1, 2, &fill(to_device)).unwrap();
+    fn over<K: Kind>() {
+        for (to_driver, to_device) in [(100, 28), (28, 100)] {
+            let memory = Memory::of::<K>();
+            let sizes = BufferSizes {
+                to_driver,
+                to_device,
+            };
+            let quirks = Quirks::default();
+            let mut driver =
+                DriverOf::<K>::attach(memory.driver(), layout_of::<K>(), sizes, 1, quirks).unwrap();
             let _ = driver.flush();
-            assert_eq!(next(&mut device).unwrap().unwrap(), fill(to_device));
-            device.send(2, 1, &fill(to_driver)).unwrap();
-            let _ = device.flush();
-            assert_eq!(next(&mut driver).unwrap().unwrap(), fill(to_driver));
+            let mut device =
+                DeviceOf::<K>::attach(memory.device(), layout_of::<K>(), 1, quirks).unwrap();
+            let fill = |size: u32| vec![size as u8; size as usize - 16];
+            for _ in 0..20 {
+                driver.send(1, 2, &fill(to_device)).unwrap();
+                let _ = driver.flush();
+                assert_eq!(next(&mut device).unwrap().unwrap(), fill(to_device));
+                device.send(2, 1, &fill(to_driver)).unwrap();
+                let _ = device.flush();
+                assert_eq!(next(&mut driver).unwrap().unwrap(), fill(to_driver));
+            }
+            let too_long = |size: u32| Error::PayloadTooLong {
+                end: size - 15,
+                room: size - 16,
+            };
+            let sent = driver.send(1, 2, &vec![0; to_device as usize - 15]);
+            assert_eq!(sent, Err(too_long(to_device)));
+            let sent = device.send(2, 1, &vec![0; to_driver as usize - 15]);
+            assert_eq!(sent, Err(too_long(to_driver)));
         }
-        let too_long = |size: u32| Error::PayloadTooLong {
-            end: size - 15,
-            room: size - 16,
-        };
-        let sent = driver.send(1, 2, &vec![0; to_device as usize - 15]);
-        assert_eq!(sent, Err(too_long(to_device)));
-        let sent = device.send(2, 1, &vec![0; to_driver as usize - 15]);
-        assert_eq!(sent, Err(too_long(to_driver)));
     }
+    both!(over);
 }
 
 #[test]
@@ -393,35 +431,38 @@ fn a_batch_is_sent_and_taken_by_one_call_each_and_kicks_once() {
 
 #[test]
 fn with_event_indices_a_batch_is_kicked_for_once_and_the_next_one_when_it_is_waited_for() {
-    let memory = Memory::new();
-    let layout = layout().with_event_index();
-    let quirks = Quirks::default();
-    let mut driver = Driver::<_, 16>::attach(memory.driver(), layout, BUFFER, 1, quirks).unwrap();
-    let mut device = rpmsg::Device::<_, 16>::attach(memory.device(), layout, 1, quirks).unwrap();
-    // Once round all 16 bits, so that the indices wrap.
-    for _ in 0..0x4001 {
-        driver.send(1, 2, b"one").unwrap();
-        assert!(driver.flush().wants(Ring::ToDevice));
-        driver.send(1, 2, b"two").unwrap();
-        assert_eq!(driver.flush(), Kick::NONE, "the device is awake by now");
-        assert_eq!(next(&mut device).unwrap().unwrap(), b"one");
-        assert_eq!(next(&mut device).unwrap().unwrap(), b"two");
-        assert_eq!(device.receive(), Ok(None));
-        assert_eq!(
-            device.flush(),
-            Kick::NONE,
-            "the driver does not wait for buffers"
-        );
-        // The other way, with a side that wants none.
-        driver.wake_on_message(false).unwrap();
-        device.send(2, 1, b"x").unwrap();
-        assert_eq!(device.flush(), Kick::NONE);
-        assert_eq!(driver.wake_on_message(true), Ok(true));
-        assert!(next(&mut driver).unwrap().is_some());
-        assert_eq!(driver.wake_on_message(true), Ok(false));
-        device.send(2, 1, b"y").unwrap();
-        assert!(device.flush().wants(Ring::ToDriver));
-        assert!(next(&mut driver).unwrap().is_some());
-        let _ = driver.flush();
+    fn over<K: Kind>() {
+        let memory = Memory::of::<K>();
+        let layout = layout_of::<K>().with_event_index();
+        let quirks = Quirks::default();
+        let mut driver = DriverOf::<K>::attach(memory.driver(), layout, BUFFER, 1, quirks).unwrap();
+        let mut device = DeviceOf::<K>::attach(memory.device(), layout, 1, quirks).unwrap();
+        // Once round all 16 bits, so that the indices wrap.
+        for _ in 0..0x4001 {
+            driver.send(1, 2, b"one").unwrap();
+            assert!(driver.flush().wants(Ring::ToDevice));
+            driver.send(1, 2, b"two").unwrap();
+            assert_eq!(driver.flush(), Kick::NONE, "the device is awake by now");
+            assert_eq!(next(&mut device).unwrap().unwrap(), b"one");
+            assert_eq!(next(&mut device).unwrap().unwrap(), b"two");
+            assert_eq!(device.receive(), Ok(None));
+            assert_eq!(
+                device.flush(),
+                Kick::NONE,
+                "the driver does not wait for buffers"
+            );
+            // The other way, with a side that wants none.
+            driver.wake_on_message(false).unwrap();
+            device.send(2, 1, b"x").unwrap();
+            assert_eq!(device.flush(), Kick::NONE);
+            assert_eq!(driver.wake_on_message(true), Ok(true));
+            assert!(next(&mut driver).unwrap().is_some());
+            assert_eq!(driver.wake_on_message(true), Ok(false));
+            device.send(2, 1, b"y").unwrap();
+            assert!(device.flush().wants(Ring::ToDriver));
+            assert!(next(&mut driver).unwrap().is_some());
+            let _ = driver.flush();
+        }
     }
+    both!(over);
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 use rpmsg::{Error, Link, Queue, RxBuffer, SharedMemory, TxBuffer};
 
-use crate::support::{COUNT, Memory, device, driver};
+use crate::support::{COUNT, Kind, Memory, both, device_of, driver_of};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -35,8 +35,8 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 /// One side with what it holds, and what it has sent so far.
-struct Side<M, Q> {
-    link: Link<M, Q>,
+struct Side<M, R, T = R> {
+    link: Link<M, R, T>,
     reserved: VecDeque<TxBuffer>,
     held: VecDeque<(RxBuffer, Vec<u8>)>,
     staged: VecDeque<Vec<u8>>,
@@ -46,8 +46,8 @@ struct Side<M, Q> {
     wants_kick: bool,
 }
 
-impl<M: SharedMemory, Q: Queue> Side<M, Q> {
-    fn new(link: Link<M, Q>) -> Self {
+impl<M: SharedMemory, R: Queue, T: Queue> Side<M, R, T> {
+    fn new(link: Link<M, R, T>) -> Self {
         Self {
             link,
             reserved: VecDeque::new(),
@@ -137,32 +137,44 @@ impl<M: SharedMemory, Q: Queue> Side<M, Q> {
 proptest! {
     #[test]
     fn both_roles_do_what_two_queues_do(actions in prop::collection::vec((any::<bool>(), action()), 1..400)) {
-        let memory = Memory::new();
-        let mut host = Side::new(driver(&memory));
-        let mut core = Side::new(device(&memory));
-        for (by_host, action) in actions {
-            if by_host {
-                host.act(action, &mut core.sent, core.wants_kick);
-            } else {
-                core.act(action, &mut host.sent, host.wants_kick);
-            }
-        }
-        host.finish(&mut core.sent);
-        core.finish(&mut host.sent);
-        // Every message arrives, and no buffer was lost on the way.
-        while !host.sent.is_empty() {
-            core.act(Action::Receive, &mut host.sent, false);
-        }
-        while !core.sent.is_empty() {
-            host.act(Action::Receive, &mut core.sent, false);
-        }
-        host.finish(&mut core.sent);
-        core.finish(&mut host.sent);
-        for _ in 0..COUNT {
-            host.link.send(1, 2, b"last").unwrap();
-            core.link.send(1, 2, b"last").unwrap();
-        }
-        prop_assert!(host.link.reserve().is_err());
-        prop_assert!(core.link.reserve().is_err());
+        both!(compare, &actions);
     }
+}
+
+fn compare<K: Kind>(actions: &[(bool, Action)]) {
+    let memory = Memory::of::<K>();
+    let mut host = Side::new(driver_of::<K>(&memory));
+    let mut core = Side::new(device_of::<K>(&memory));
+    follow(&mut host, &mut core, actions);
+}
+
+/// Does all of it, and then proves that every message arrives and no buffer was lost on the way.
+fn follow<M: SharedMemory, R: Queue, T: Queue, P: Queue, Q: Queue>(
+    host: &mut Side<M, R, T>,
+    core: &mut Side<M, P, Q>,
+    actions: &[(bool, Action)],
+) {
+    for (by_host, action) in actions.iter().cloned() {
+        if by_host {
+            host.act(action, &mut core.sent, core.wants_kick);
+        } else {
+            core.act(action, &mut host.sent, host.wants_kick);
+        }
+    }
+    host.finish(&mut core.sent);
+    core.finish(&mut host.sent);
+    while !host.sent.is_empty() {
+        core.act(Action::Receive, &mut host.sent, false);
+    }
+    while !core.sent.is_empty() {
+        host.act(Action::Receive, &mut core.sent, false);
+    }
+    host.finish(&mut core.sent);
+    core.finish(&mut host.sent);
+    for _ in 0..COUNT {
+        host.link.send(1, 2, b"last").unwrap();
+        core.link.send(1, 2, b"last").unwrap();
+    }
+    assert!(host.link.reserve().is_err());
+    assert!(core.link.reserve().is_err());
 }

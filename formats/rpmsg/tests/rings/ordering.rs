@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 
-use rpmsg::{Coherence, Device, Driver, LinkLayout, Quirks, SharedMemory};
+use rpmsg::{Coherence, DeviceQueue, DriverQueue, Link, LinkLayout, Quirks, SharedMemory};
 
-use crate::support::{BUFFER, SIZE, layout, next};
+use crate::support::{BUFFER, Kind, SIZE, both, layout_of, next};
 
 /// One processor with a store buffer: it sees its own stores at once, the other one sees them after the next fence.
 struct Buffered<'a> {
@@ -86,7 +86,7 @@ impl SharedMemory for Buffered<'_> {
 }
 
 /// Whether a message is slept through if one side falls asleep while the other sends; each side's fences at will.
-fn slept_through(
+fn slept_through<K: Kind>(
     layout: LinkLayout,
     sleeper_is_host: bool,
     sender_first: bool,
@@ -95,8 +95,10 @@ fn slept_through(
 ) -> bool {
     let memory = RefCell::new(vec![0; SIZE as usize]);
     let (host, core) = (Buffered::new(&memory), Buffered::new(&memory));
-    let mut driver = Driver::<_, 8>::attach(&host, layout, BUFFER, 1, Quirks::default()).unwrap();
-    let mut device = Device::<_, 8>::attach(&core, layout, 1, Quirks::default()).unwrap();
+    let quirks = Quirks::default();
+    let mut driver =
+        Link::<_, DriverQueue<8, K>>::attach(&host, layout, BUFFER, 1, quirks).unwrap();
+    let mut device = Link::<_, DeviceQueue<8, K>>::attach(&core, layout, 1, quirks).unwrap();
     // Both are busy, and asked not to be kicked.
     driver.wake_on_message(false).unwrap();
     device.wake_on_message(false).unwrap();
@@ -137,33 +139,38 @@ fn slept_through(
 }
 
 /// With flags, and with event indices.
-fn layouts() -> [LinkLayout; 2] {
-    [layout(), layout().with_event_index()]
+fn layouts<K: Kind>() -> [LinkLayout; 2] {
+    [layout_of::<K>(), layout_of::<K>().with_event_index()]
 }
 
 #[test]
 fn no_message_is_slept_through() {
-    for layout in layouts() {
-        for sleeper_is_host in [false, true] {
-            for sender_first in [false, true] {
-                assert!(!slept_through(
-                    layout,
-                    sleeper_is_host,
-                    sender_first,
-                    true,
-                    true
-                ));
+    fn over<K: Kind>() {
+        for layout in layouts::<K>() {
+            for sleeper_is_host in [false, true] {
+                for sender_first in [false, true] {
+                    let slept =
+                        slept_through::<K>(layout, sleeper_is_host, sender_first, true, true);
+                    assert!(!slept);
+                }
             }
         }
     }
+    both!(over);
 }
 
 #[test]
 fn without_either_fence_a_message_would_be_slept_through() {
-    for layout in layouts() {
-        for sleeper_is_host in [false, true] {
-            assert!(slept_through(layout, sleeper_is_host, true, false, true));
-            assert!(slept_through(layout, sleeper_is_host, false, true, false));
+    fn over<K: Kind>() {
+        for layout in layouts::<K>() {
+            for sleeper_is_host in [false, true] {
+                let slept = |sender_first, fences: bool| {
+                    slept_through::<K>(layout, sleeper_is_host, sender_first, !fences, fences)
+                };
+                assert!(slept(true, true));
+                assert!(slept(false, false));
+            }
         }
     }
+    both!(over);
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::{fs, iter};
 
 /// A text, the letter before its numbers, and how many rules it has.
-const TEXTS: [(&str, char, u32); 2] = [
+const TEXTS: [(&str, char, u32); 3] = [
     ("rpmsg-features.md", 'F', 9),
     ("rpmsg-lifecycle.md", 'L', 15),
+    ("rpmsg-rings.md", 'R', 15),
 ];
 /// Who keeps them.
 const CRATES: [&str; 2] = ["formats/rpmsg", "host"];

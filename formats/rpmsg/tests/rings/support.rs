@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use rpmsg::{
-    Coherence, Device, Driver, LinkLayout, Quirks, SharedMemory, StatusWord, VringLayout, Window,
+    Coherence, DeviceQueue, DriverQueue, Link, LinkLayout, Packed, Quirks, RingKind, SharedMemory,
+    Split, StatusWord, VringLayout, Window,
 };
 
 /// Where the core sees the window.
@@ -35,6 +36,49 @@ pub(crate) const TO_DEVICE: Parts = Parts {
 pub(crate) const BUFFERS: Range<u32> = 0x3000..0x3400;
 /// The vdev entry in the table page.
 pub(crate) const ENTRY: u32 = 24;
+
+/// A kind of ring, which most tests are for both of.
+pub(crate) trait Kind: RingKind {
+    /// A ring at an offset.
+    fn ring(at: u32) -> VringLayout;
+
+    /// What the driver and the device write in it.
+    fn halves(parts: Parts) -> [Vec<Range<u32>>; 2];
+}
+
+impl Kind for Split {
+    fn ring(at: u32) -> VringLayout {
+        ring(at)
+    }
+
+    fn halves(parts: Parts) -> [Vec<Range<u32>>; 2] {
+        let driver = parts.descriptors..parts.available + 6 + 2 * u32::from(COUNT);
+        let device = parts.used..parts.used + 6 + 8 * u32::from(COUNT);
+        [vec![driver], vec![device]]
+    }
+}
+
+impl Kind for Packed {
+    fn ring(at: u32) -> VringLayout {
+        VringLayout::packed(&window(), BASE + u64::from(at), u32::from(COUNT)).unwrap()
+    }
+
+    fn halves(parts: Parts) -> [Vec<Range<u32>>; 2] {
+        let descriptors = parts.descriptors..parts.descriptors + 16 * u32::from(COUNT);
+        let [driver, device] = parts.events().map(|at| at..at + 4);
+        let drivers = descriptors.start..driver.end;
+        [vec![drivers], vec![descriptors, device]]
+    }
+}
+
+/// Runs a test over split rings and over packed ones.
+macro_rules! both {
+    ($test:ident $(, $argument:expr)*) => {
+        $test::<rpmsg::Split>($($argument),*);
+        $test::<rpmsg::Packed>($($argument),*);
+    };
+}
+pub(crate) use both;
 
 /// Offsets of the parts of one ring.
 #[derive(Clone, Copy, Debug)]
@@ -73,12 +117,10 @@ impl Parts {
         self.descriptors + 16 * u32::from(id)
     }
 
-    fn driver_writes(&self) -> Range<u32> {
-        self.descriptors..self.available + 6 + 2 * u32::from(COUNT)
-    }
-
-    fn device_writes(&self) -> Range<u32> {
-        self.used..self.used + 6 + 8 * u32::from(COUNT)
+    /// Of a packed ring, which has its descriptors where a split one has them too: what its driver and its device ask for.
+    pub(crate) fn events(&self) -> [u32; 2] {
+        let driver = self.descriptors + 16 * u32::from(COUNT);
+        [driver, driver + 4]
     }
 }
 
@@ -87,42 +129,51 @@ pub(crate) struct Memory {
     bytes: RefCell<Vec<u8>>,
     loads: Cell<u64>,
     fences: Cell<u64>,
+    halves: [[Vec<Range<u32>>; 2]; 2],
+    works: fn(&Memory),
 }
 
 impl Memory {
-    /// All zero, as the secure world leaves it.
+    /// All zero, as the secure world leaves it; for split rings.
     pub(crate) fn new() -> Self {
+        Self::of::<Split>()
+    }
+
+    /// For rings of either kind.
+    pub(crate) fn of<K: Kind>() -> Self {
         Self {
             bytes: RefCell::new(vec![0; SIZE as usize]),
             loads: Cell::new(0),
             fences: Cell::new(0),
+            halves: [K::halves(TO_DRIVER), K::halves(TO_DEVICE)],
+            works: works::<K>,
         }
     }
 
     /// What the driver may reach.
     pub(crate) fn driver(&self) -> Side<'_> {
-        Side {
-            memory: self,
-            // The rings whole: the driver zeroes them at attach.
-            writable: vec![
-                0..0xE40,
-                TO_DRIVER.driver_writes().start..TO_DRIVER.device_writes().end,
-                TO_DEVICE.driver_writes().start..TO_DEVICE.device_writes().end,
-                BUFFERS,
-            ],
-        }
+        let [to_driver, to_device] = &self.halves;
+        // The rings whole: the driver zeroes them at attach.
+        let whole = |halves: &[Vec<Range<u32>>; 2]| {
+            let [driver, device] = halves;
+            driver[0].start..device[device.len() - 1].end
+        };
+        self.side(vec![0..0xE40, whole(to_driver), whole(to_device)])
     }
 
     /// What the device may reach.
     pub(crate) fn device(&self) -> Side<'_> {
+        let [[_, to_driver], [_, to_device]] = self.halves.clone();
+        let line = 0xE40..0xE80;
+        self.side([vec![line], to_driver, to_device].concat())
+    }
+
+    fn side(&self, ours: Vec<Range<u32>>) -> Side<'_> {
+        let readable = self.halves.iter().flatten().flatten().cloned();
         Side {
             memory: self,
-            writable: vec![
-                0xE40..0xE80,
-                TO_DRIVER.device_writes(),
-                TO_DEVICE.device_writes(),
-                BUFFERS,
-            ],
+            writable: [ours, vec![BUFFERS]].concat(),
+            readable: [0..0x1000, BUFFERS].into_iter().chain(readable).collect(),
         }
     }
 
@@ -169,22 +220,15 @@ impl Memory {
 pub(crate) struct Side<'a> {
     memory: &'a Memory,
     writable: Vec<Range<u32>>,
+    readable: Vec<Range<u32>>,
 }
 
 impl Side<'_> {
     fn check_load(&self, at: u32, len: u32, align: u32) {
         self.memory.loads.set(self.memory.loads.get() + 1);
         assert_eq!(at % align, 0, "unaligned load of {len} at {at:#x}");
-        let readable = [
-            0..0x1000,
-            TO_DRIVER.driver_writes(),
-            TO_DRIVER.device_writes(),
-            TO_DEVICE.driver_writes(),
-            TO_DEVICE.device_writes(),
-            BUFFERS,
-        ];
         assert!(
-            readable
+            self.readable
                 .iter()
                 .any(|part| at >= part.start && at + len <= part.end),
             "load of {len} at {at:#x}, outside"
@@ -257,10 +301,15 @@ pub(crate) fn ring(at: u32) -> VringLayout {
 
 /// Both rings and the buffers.
 pub(crate) fn layout() -> LinkLayout {
+    layout_of::<Split>()
+}
+
+/// The same with rings of either kind.
+pub(crate) fn layout_of<K: Kind>() -> LinkLayout {
     LinkLayout::new(
         window(),
-        ring(TO_DRIVER.descriptors),
-        ring(TO_DEVICE.descriptors),
+        K::ring(TO_DRIVER.descriptors),
+        K::ring(TO_DEVICE.descriptors),
         BASE + u64::from(BUFFERS.start),
         BUFFERS.end - BUFFERS.start,
     )
@@ -272,14 +321,30 @@ pub(crate) fn status() -> StatusWord {
     StatusWord::new(&window(), BASE, ENTRY, 2).unwrap()
 }
 
+/// A driver over rings of a kind.
+pub(crate) type DriverOf<'a, K> = Link<Side<'a>, DriverQueue<CAPACITY, K>>;
+/// A device.
+pub(crate) type DeviceOf<'a, K> = Link<Side<'a>, DeviceQueue<CAPACITY, K>>;
+
+/// A driver over fresh split rings.
+pub(crate) fn driver(memory: &Memory) -> DriverOf<'_, Split> {
+    driver_of(memory)
+}
+
+/// A device on split rings as they are.
+pub(crate) fn device(memory: &Memory) -> DeviceOf<'_, Split> {
+    device_of(memory)
+}
+
 /// A driver over fresh rings.
-pub(crate) fn driver(memory: &Memory) -> Driver<Side<'_>, CAPACITY> {
-    Driver::attach(memory.driver(), layout(), BUFFER, 1, Quirks::default()).unwrap()
+pub(crate) fn driver_of<K: Kind>(memory: &Memory) -> DriverOf<'_, K> {
+    let quirks = Quirks::default();
+    DriverOf::attach(memory.driver(), layout_of::<K>(), BUFFER, 1, quirks).unwrap()
 }
 
 /// A device on the rings as they are.
-pub(crate) fn device(memory: &Memory) -> Device<Side<'_>, CAPACITY> {
-    Device::attach(memory.device(), layout(), 1, Quirks::default()).unwrap()
+pub(crate) fn device_of<K: Kind>(memory: &Memory) -> DeviceOf<'_, K> {
+    DeviceOf::attach(memory.device(), layout_of::<K>(), 1, Quirks::default()).unwrap()
 }
 
 /// The payload of the next message, if there is one.
@@ -298,8 +363,12 @@ pub(crate) fn next<M: SharedMemory, Q: rpmsg::Queue>(
 
 /// Attaches both sides anew over the same memory, and proves that messages pass both ways.
 pub(crate) fn assert_link_works_after_attaching_anew(memory: &Memory) {
-    let mut driver = driver(memory);
-    let mut device = device(memory);
+    (memory.works)(memory);
+}
+
+fn works<K: Kind>(memory: &Memory) {
+    let mut driver = driver_of::<K>(memory);
+    let mut device = device_of::<K>(memory);
     for round in 0..40_u8 {
         driver.send(1024, 53, &[round, 1, 2]).unwrap();
         assert!(driver.flush().is_needed());

@@ -1,63 +1,67 @@
 //! Two threads, one ring each way, sleeping when there is nothing: nothing is lost, doubled, reordered or slept through.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use rpmsg::{
-    Coherence, Device, Driver, Error, Kick, Link, LinkLayout, Queue, Quirks, SharedMemory,
-    VringLayout, Window,
+    Coherence, Device, Driver, Error, Kick, Link, LinkLayout, PackedDevice, PackedDriver, Queue,
+    Quirks, SharedMemory, VringLayout, Window,
 };
 
 const SIZE: u32 = 0x8000;
 const BASE: u64 = 0x8000_0000;
 const MESSAGES: u32 = 100_000;
 
-/// Half-words that two threads share; wider accesses are several of them, ordered by the ring's indices.
-struct Halves(Vec<AtomicU16>);
+/// Words that two threads share; half a word is changed without touching the other half.
+struct Words(Vec<AtomicU32>);
 
-impl Halves {
-    fn at(&self, at: u32) -> &AtomicU16 {
-        assert!(at.is_multiple_of(2));
-        &self.0[at as usize / 2]
+impl Words {
+    fn at(&self, at: u32) -> &AtomicU32 {
+        &self.0[at as usize / 4]
     }
 }
 
-impl Coherence for Halves {}
+impl Coherence for Words {}
 
-impl SharedMemory for Halves {
+impl SharedMemory for Words {
     fn load_u16(&self, at: u32, order: Ordering) -> u16 {
-        self.at(at).load(order)
+        assert!(at.is_multiple_of(2));
+        (self.at(at).load(order) >> (8 * (at % 4))) as u16
     }
 
     fn load_u32(&self, at: u32, order: Ordering) -> u32 {
-        let low = self.load_u16(at, order);
-        u32::from(low) | u32::from(self.load_u16(at + 2, order)) << 16
+        assert!(at.is_multiple_of(4));
+        self.at(at).load(order)
     }
 
     fn store_u16(&self, at: u32, value: u16, order: Ordering) {
-        self.at(at).store(value, order);
+        assert!(at.is_multiple_of(2));
+        let shift = 8 * (at % 4);
+        let half = |word: u32| Some(word & !(0xffff << shift) | u32::from(value) << shift);
+        let changed = self.at(at).fetch_update(order, Ordering::Relaxed, half);
+        assert!(changed.is_ok());
     }
 
     fn store_u32(&self, at: u32, value: u32, order: Ordering) {
-        self.store_u16(at, value as u16, order);
-        self.store_u16(at + 2, (value >> 16) as u16, order);
+        assert!(at.is_multiple_of(4));
+        self.at(at).store(value, order);
     }
 
     fn copy_in(&self, at: u32, from: &[u8]) {
-        for (i, pair) in from.chunks(2).enumerate() {
-            let value = u16::from_le_bytes([pair[0], *pair.get(1).unwrap_or(&0)]);
-            self.store_u16(at + 2 * i as u32, value, Ordering::Relaxed);
+        for (i, part) in from.chunks(4).enumerate() {
+            let mut bytes = [0; 4];
+            bytes[..part.len()].copy_from_slice(part);
+            let value = u32::from_le_bytes(bytes);
+            self.store_u32(at + 4 * i as u32, value, Ordering::Relaxed);
         }
     }
 
     fn copy_out(&self, at: u32, into: &mut [u8]) {
-        for (i, pair) in into.chunks_mut(2).enumerate() {
-            let bytes = self
-                .load_u16(at + 2 * i as u32, Ordering::Relaxed)
-                .to_le_bytes();
-            pair.copy_from_slice(&bytes[..pair.len()]);
+        for (i, part) in into.chunks_mut(4).enumerate() {
+            let word = self.load_u32(at + 4 * i as u32, Ordering::Relaxed);
+            part.copy_from_slice(&word.to_le_bytes()[..part.len()]);
         }
     }
 }
@@ -84,7 +88,11 @@ impl Bells {
 }
 
 /// Sends and receives numbered messages, in batches of changing size, and sleeps whenever it can do neither.
-fn talk<Q: Queue>(mut link: Link<&Halves, Q>, bells: &Bells, seed: u32) -> Result<(), Error> {
+fn talk<R: Queue, T: Queue>(
+    mut link: Link<&Words, R, T>,
+    bells: &Bells,
+    seed: u32,
+) -> Result<(), Error> {
     let (mut sent, mut received, mut batch) = (0, 0, seed);
     while sent < MESSAGES || received < MESSAGES {
         let mut idle = true;
@@ -140,13 +148,39 @@ fn numbered(number: u32) -> Vec<u8> {
 
 #[test]
 fn two_threads_talk_and_sleep_and_lose_nothing() {
-    let halves = Halves((0..SIZE / 2).map(|_| AtomicU16::new(0)).collect());
+    let layout = layout(|window, at| VringLayout::new(window, at, 16, 64));
+    let words = words();
+    let host = Driver::<_, 16>::attach(&words, layout, 64, 1, Quirks::default()).unwrap();
+    let core = Device::<_, 16>::attach(&words, layout, 1, Quirks::default()).unwrap();
+    meet(host, core);
+}
+
+#[test]
+fn two_threads_talk_and_sleep_and_lose_nothing_over_packed_rings() {
+    let plain = layout(|window, at| VringLayout::packed(window, at, 16));
+    for layout in [plain, plain.with_event_index()] {
+        let words = words();
+        let host = PackedDriver::<_, 16>::attach(&words, layout, 64, 1, Quirks::default()).unwrap();
+        let core = PackedDevice::<_, 16>::attach(&words, layout, 1, Quirks::default()).unwrap();
+        meet(host, core);
+    }
+}
+
+fn words() -> Words {
+    Words((0..SIZE / 4).map(|_| AtomicU32::new(0)).collect())
+}
+
+fn layout(ring: fn(&Window, u64) -> Result<VringLayout, Error>) -> LinkLayout {
     let window = Window::new(BASE, SIZE).unwrap();
-    let ring = |at| VringLayout::new(&window, BASE + at, 16, 64).unwrap();
-    let layout =
-        LinkLayout::new(window, ring(0x1000), ring(0x2000), BASE + 0x3000, 0x1000).unwrap();
-    let host = Driver::<_, 16>::attach(&halves, layout, 64, 1, Quirks::default()).unwrap();
-    let core = Device::<_, 16>::attach(&halves, layout, 1, Quirks::default()).unwrap();
+    let [one, two] = [0x1000, 0x2000].map(|at| ring(&window, BASE + at).unwrap());
+    LinkLayout::new(window, one, two, BASE + 0x3000, 0x1000).unwrap()
+}
+
+/// Each side in a thread of its own.
+fn meet<R: Queue + Send, T: Queue + Send, P: Queue + Send, Q: Queue + Send>(
+    host: Link<&Words, R, T>,
+    core: Link<&Words, P, Q>,
+) {
     let (to_core, at_core) = sync_channel(1);
     let (to_host, at_host) = sync_channel(1);
     thread::scope(|scope| {

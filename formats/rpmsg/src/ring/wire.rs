@@ -1,0 +1,126 @@
+//! How the two sides of a ring tell each other what they give: what is different between kinds of rings, and nothing else.
+
+use core::fmt::Debug;
+
+use super::engine::Slot;
+use super::side::Side;
+use super::{Kick, Quirks};
+use crate::error::Error;
+use crate::layout::{LinkLayout, Ring, VringLayout};
+use crate::memory::SharedMemory;
+use crate::raw::Descriptor;
+
+/// What a queue is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    pub(crate) link: &'a LinkLayout,
+    pub(crate) ring: Ring,
+    /// Whether the ring's device writes into the buffers, or its driver does.
+    pub(crate) device_fills: bool,
+    pub(crate) quirks: Quirks,
+}
+
+impl Plan<'_> {
+    /// The ring's layout, if it is of this kind and has no more than `N` descriptors (rpmsg-rings.md, R1, R2).
+    pub(super) fn layout<const N: usize, W: Wire>(&self) -> Result<VringLayout, Error> {
+        let layout = self.link.ring(self.ring);
+        if layout.is_packed() != W::PACKED {
+            return Err(Error::RingKind { ring: self.ring });
+        }
+        let count = layout.count();
+        if usize::from(count) <= N {
+            return Ok(layout);
+        }
+        Err(Error::RingSize {
+            count: u32::from(count),
+            limit: u32::try_from(N).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+/// One side's way to tell and to be told, in a kind of ring.
+///
+/// A driver writes offers and reads returns, a device reads offers and writes returns. What is read is judged by the caller,
+/// but for where it stands, which is the kind's own affair.
+pub trait Wire: Debug + Sized {
+    /// Which kind of layout it needs.
+    const PACKED: bool;
+
+    /// What a device remembers of a buffer that it puts aside.
+    type Aside: Copy + Debug + Default;
+
+    /// The driver's side of a ring that was written empty.
+    fn driver(plan: &Plan<'_>, layout: VringLayout) -> Self;
+
+    /// The device's side of a ring as it is found.
+    fn device<M: SharedMemory>(memory: &M, plan: &Plan<'_>, layout: VringLayout) -> Self;
+
+    /// Writes what has to stand in an empty ring about buffer `id`.
+    fn lay<M: SharedMemory>(memory: &M, layout: &VringLayout, id: u16, buffer: Descriptor);
+
+    fn side(&self) -> &Side;
+
+    fn side_mut(&mut self) -> &mut Side;
+
+    /// Whether the peer is known to have given anything that we have not taken.
+    fn has_more(&self) -> bool;
+
+    /// Whether it has, looked up where it is not known. A place that cannot be breaks the ring.
+    fn look<M: SharedMemory>(&mut self, memory: &M) -> bool;
+
+    /// From here on, nothing is known to be there before the next look.
+    fn unlearn(&mut self);
+
+    /// The buffer number and the length at the place that was looked at.
+    fn returned<M: SharedMemory>(&self, memory: &M) -> [u32; 2];
+
+    /// The buffer number offered there.
+    fn offered<M: SharedMemory>(&self, memory: &M) -> u16;
+
+    /// Where the buffer lies that is offered there, as its descriptor says now.
+    fn descriptor<M: SharedMemory>(&self, memory: &M, id: u16) -> Descriptor;
+
+    /// What to remember of a buffer put aside.
+    fn aside(slot: &Slot) -> Self::Aside;
+
+    /// Its number, and where it lies.
+    fn recall<M: SharedMemory>(&self, memory: &M, aside: Self::Aside) -> (u16, Descriptor);
+
+    /// What was looked at is taken.
+    fn advance(&mut self);
+
+    /// Writes an offer, to be shown. `moved`: another buffer's stood at this place before.
+    fn offer<M: SharedMemory>(&mut self, memory: &M, id: u16, at: u32, len: u32, moved: bool);
+
+    /// Writes a return, to be shown.
+    fn put_back<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32);
+
+    /// Shows the peer everything written; how many entries those are.
+    fn show<M: SharedMemory>(&mut self, memory: &M) -> u16;
+
+    /// Our kick, if the peer wants to be kicked for what was shown; after a full fence.
+    fn kick<M: SharedMemory>(&self, memory: &M, shown: u16) -> Kick;
+
+    /// Tells the peer whether we want to be kicked.
+    fn ask<M: SharedMemory>(&mut self, memory: &M);
+
+    /// From now on every look and every gift fails with this error.
+    #[cold]
+    fn breaks(&mut self, error: Error) {
+        self.side_mut().breaks(error);
+        self.unlearn();
+    }
+
+    /// Asks the peer to kick us, or not to; whether there is something to take already.
+    fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {
+        if !self.side().is_broken() {
+            self.side_mut().wanted = wanted;
+            self.ask(memory);
+        }
+        let found = self.look(memory);
+        match self.side_mut().refusal() {
+            Some(error) => Err(error),
+            None => Ok(found),
+        }
+    }
+}
