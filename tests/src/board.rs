@@ -90,14 +90,16 @@ impl Board {
         Ok(())
     }
 
-    /// As [`Board::restart_linux`], without waiting for the next one.
+    /// As [`Board::restart_linux`], until this Linux takes leave.
     ///
     /// # Errors
-    /// Where the board is off.
+    /// Where it does not take the next one.
     pub fn begin_kexec(&mut self) -> Result<()> {
         let [kernel, initrd] = SUCCESSOR;
         let command = format!("probe kexec {kernel:#x} {initrd:#x}");
-        Ok(self.machine.type_line(&command)?)
+        self.machine.type_line(&command)?;
+        self.machine.expect("kexec begins", PATIENCE)?;
+        Ok(())
     }
 
     /// Runs a command in Linux' shell.

@@ -32,6 +32,7 @@ pub(crate) fn run(kernel: &str, initrd: &str) -> Result<()> {
         (ENTRY, entry()),
     ];
     take(&parts)?;
+    println!("kexec begins");
     reboot(RebootCommand::Kexec)?;
     Ok(())
 }

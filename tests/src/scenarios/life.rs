@@ -3,7 +3,10 @@
 //! `probe talk` counts what it sends and what is answered, and ends with an error where a message is lost, doubled or left
 //! over from another life without a restart that the library reported. Here it is said what restarts, and when.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use ta_protocol::Status;
@@ -75,7 +78,6 @@ fn a_stream_goes_on_through_every_kind_of_restart_of_the_core(board: &mut Board)
     talk.ask(board, &format!("stream {}", ways.len()))?;
     for way in ways {
         attached(board)?;
-        thread::sleep(Duration::from_millis(100));
         restart(board, ECHO, way)?;
     }
     let said = talk.answer(board)?;
@@ -117,8 +119,7 @@ fn an_i2c_request_that_the_core_restarts_under_is_told_and_asked_again(
     talk.ask(board, "i2c 3")?;
     for _ in 0..2 {
         attached(board)?;
-        thread::sleep(Duration::from_millis(100));
-        board.machine.reset_core()?;
+        restart(board, DEVICES, Way::Itself)?;
     }
     let said = talk.answer(board)?;
     ensure!(said.told == 3, "{said:?}");
@@ -129,13 +130,14 @@ fn an_i2c_request_that_the_core_restarts_under_is_told_and_asked_again(
 fn linux_restarts_by_kexec_while_the_core_runs(board: &mut Board) -> Result<()> {
     board.run_firmware(ECHO)?;
     let before = leave_unanswered(board)?;
-    board.succeed("for i in 1 2 3; do (sleep 9999 | probe session 0 hold >/dev/null &); done")?;
-    let counter = board.corewarden("status")?["start_counter"].clone();
+    for _ in 0..3 {
+        keep_session(board, "")?;
+    }
+    let left = board.corewarden("status")?;
     board.restart_linux()?;
 
     let status = board.corewarden("status")?;
-    ensure!(status["state"] == "Running", "{status}");
-    ensure!(status["start_counter"] == counter, "{status}");
+    ensure!(status == left && left["state"] == "Running", "{status}");
     for bundle in [ECHO, "echo-v2.cwfw"] {
         let refusal = board.refused(&format!("load /fw/{bundle}"))?;
         ensure!(refusal.status == Status::BadState, "{refusal:?}");
@@ -156,15 +158,15 @@ fn linux_restarts_by_kexec_while_the_core_runs(board: &mut Board) -> Result<()> 
 fn core_and_linux_restart_before_during_and_after_a_kexec(board: &mut Board) -> Result<()> {
     board.run_firmware(ECHO)?;
     let before = leave_unanswered(board)?;
-    board.machine.reset_core()?;
+    restart(board, ECHO, Way::Itself)?;
     board.begin_kexec()?;
     let mut during = 0;
     while board.machine.expect(READY, MOMENT).is_err() {
-        board.machine.reset_core()?;
+        restart(board, ECHO, Way::Itself)?;
         during += 1;
     }
     ensure!(during > 1, "the core restarted {during} times meanwhile");
-    board.machine.reset_core()?;
+    restart(board, ECHO, Way::Itself)?;
     let after = talk_anew(board)?;
     ensure!(after.generation != before.generation, "{after:?}");
     board.corewarden("stop")?;
@@ -190,10 +192,7 @@ fn a_core_that_crashes_during_a_kexec_is_started_by_the_next_linux(
 /// Its session never ends (ta-api.md 2.9), so it is not over before somebody says so.
 fn a_load_that_a_kexec_cut_off_is_released_by_the_next_linux(board: &mut Board) -> Result<()> {
     let length = board.bundles.file(ECHO)?.len();
-    board.succeed(&format!(
-        "(sleep 9999 | probe session 0 0x105,vi:{length}:0,mi:/fw/{ECHO},vo,vo hold >/tmp/begun &); \
-         i=0; until grep -q holding /tmp/begun || [ $i -gt 200 ]; do usleep 50000; i=$((i+1)); done"
-    ))?;
+    keep_session(board, &format!("0x105,vi:{length}:0,mi:/fw/{ECHO},vo,vo"))?;
     ensure!(board.state()? == "Loading", "a load has begun");
     board.restart_linux()?;
     ensure!(board.state()? == "Loading", "nobody has ended it");
@@ -214,6 +213,16 @@ fn leave_unanswered(board: &mut Board) -> Result<Said> {
     Ok(said)
 }
 
+/// Leaves a program behind that did these steps in a session of the TEE and keeps it open.
+fn keep_session(board: &mut Board, steps: &str) -> Result<()> {
+    let text = board.succeed(&format!(
+        "rm -f /tmp/kept; (sleep 9999 | probe session 0 {steps} hold >/tmp/kept &); \
+         i=0; until grep -q holding /tmp/kept || [ $i -gt 400 ]; do usleep 20000; i=$((i+1)); done; cat /tmp/kept"
+    ))?;
+    ensure!(text.contains("holding"), "{text}");
+    Ok(())
+}
+
 /// Talks with numbers that nobody used before: an older answer would be noticed.
 fn talk_anew(board: &mut Board) -> Result<Said> {
     let mut talk = Talk::begin(board, 1_000_000)?;
@@ -225,7 +234,13 @@ fn talk_anew(board: &mut Board) -> Result<Said> {
 
 fn restart(board: &mut Board, bundle: &str, way: Way) -> Result<()> {
     match way {
-        Way::Itself => return Ok(board.machine.reset_core()?),
+        Way::Itself => {
+            let before = word(board, DEVICE_GENERATION)?;
+            board.machine.reset_core()?;
+            return until(board, "the core starts anew", |board| {
+                Ok(word(board, DEVICE_GENERATION)? != before)
+            });
+        }
         Way::Crash => {
             board.machine.crash_core()?;
             board.machine.wait_core(Core::Dead, PATIENCE)?;
@@ -236,25 +251,36 @@ fn restart(board: &mut Board, bundle: &str, way: Way) -> Result<()> {
     board.run_firmware(bundle)
 }
 
-/// Waits until the core has joined the rings that were prepared for it: by the back door, as no message may be needed.
+/// Waits until the core has joined the rings that were prepared for it, and lets it work for a moment.
 fn attached(board: &mut Board) -> Result<()> {
-    for _ in 0..2000 {
-        let word = |at| -> Result<u32> {
-            let mut bytes = [0; 4];
-            board
-                .machine
-                .memory()
-                .read(Region::Window, at, &mut bytes)?;
-            Ok(u32::from_le_bytes(bytes))
-        };
-        // rpmsg-lifecycle.md, 1: the driver's echo, the device's generation, the status byte.
-        if word(0xe08)? == word(0xe44)? && word(24 + 24)? & 0xff == 7 {
-            return Ok(());
+    until(board, "the core joins the rings", |board| {
+        let for_it = word(board, DRIVER_ECHO)? == word(board, DEVICE_GENERATION)?;
+        Ok(for_it && word(board, STATUS)? & 0xff == 7)
+    })?;
+    thread::sleep(MOMENT);
+    Ok(())
+}
+
+/// By the back door, as no message may be needed for it.
+fn until(board: &mut Board, what: &str, done: impl Fn(&Board) -> Result<bool>) -> Result<()> {
+    let begin = Instant::now();
+    while !done(board)? {
+        if begin.elapsed() > PATIENCE {
+            let said = board.shell("cat /tmp/said")?.text();
+            bail!("not seen: {what}: {said}");
         }
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(5));
     }
-    let said = board.succeed("cat /tmp/said")?;
-    bail!("the core does not join the rings: {said}")
+    Ok(())
+}
+
+fn word(board: &Board, at: u64) -> Result<u32> {
+    let mut bytes = [0; 4];
+    board
+        .machine
+        .memory()
+        .read(Region::Window, at, &mut bytes)?;
+    Ok(u32::from_le_bytes(bytes))
 }
 
 /// `probe talk` in the background of Linux' shell.
@@ -332,4 +358,8 @@ impl Talk {
 
 const ECHO: &str = "echo.cwfw";
 const DEVICES: &str = "devices.cwfw";
-const MOMENT: Duration = Duration::from_millis(300);
+const MOMENT: Duration = Duration::from_millis(100);
+// Words of the table page (rpmsg-lifecycle.md, 1), in which the firmware's vdev entry stands at 24.
+const STATUS: u64 = 24 + 24;
+const DRIVER_ECHO: u64 = 0xe00 + 8;
+const DEVICE_GENERATION: u64 = 0xe40 + 4;
