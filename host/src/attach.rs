@@ -10,10 +10,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use rpmsg::{
-    Driver, DriverLife, DriverQueue, DriverStep, Event, Quirks, Ring, ServiceName, Services,
-    Session,
+    Driver, DriverLife, DriverQueue, DriverStep, Event, Features, Quirks, Ring, ServiceName,
+    Services, Session,
 };
 
+use crate::agreement::Agreed;
 use crate::doorbell::Doorbell;
 use crate::error::{Error, Waiting};
 use crate::limit::Limit;
@@ -78,6 +79,9 @@ pub struct Attachment<M: SharedMemory + Clone, D: Doorbell> {
     live: Option<Live<M>>,
     services: Services<SERVICES>,
     inboxes: Vec<Inbox>,
+    /// For one message.
+    room: Vec<u8>,
+    agreed: Agreed,
     oddities: Oddities,
 }
 
@@ -119,15 +123,18 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
             }
         }
         let generation = life.generation();
+        let agreement = place.terms.agree(&memory, Features::default());
+        let agreement = agreement.map_err(Error::Rpmsg)?;
+        let sizes = agreement.sizes().unwrap_or(BUFFER_SIZE.into());
         let mut link = Driver::<M, DESCRIPTORS>::attach(
             memory.clone(),
-            place.layout,
-            BUFFER_SIZE,
+            place.layout(&agreement),
+            sizes,
             generation,
             Quirks::default(),
         )
         .map_err(Error::Rpmsg)?;
-        place.accept_features(&memory);
+        place.terms.accept(&memory, &place.status, &agreement);
         // Publishes the offered buffers; the kick for them is the one below, which the device cannot miss.
         let _ = link.flush();
         life.ready(&memory);
@@ -147,6 +154,8 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
             }),
             services: Services::new(),
             inboxes: Vec::new(),
+            room: vec![0; usize::try_from(sizes.to_driver).unwrap_or(usize::MAX)],
+            agreed: Agreed::new(agreement.features(), Some(sizes)),
             oddities,
         })
     }
@@ -155,6 +164,12 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// What was agreed on with the firmware.
+    #[must_use]
+    pub fn agreed(&self) -> &Agreed {
+        &self.agreed
     }
 
     /// What was odd so far.
@@ -279,12 +294,18 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
     /// [`Error::PeerRestarted`] or [`Error::Rpmsg`] where the link is gone.
     pub fn pump(&mut self) -> Result<(), Error> {
         self.check_peer()?;
-        let mut room = [0; BUFFER_SIZE_BYTES];
+        let mut room = std::mem::take(&mut self.room);
+        let taken = self.take_in_batch(&mut room);
+        self.room = room;
+        taken.and_then(|()| self.flush())
+    }
+
+    fn take_in_batch(&mut self, room: &mut [u8]) -> Result<(), Error> {
         // A peer that sends faster than we take must not keep us here.
         for _ in 0..DESCRIPTORS {
-            match self.live()?.session.poll(&mut room) {
+            match self.live()?.session.poll(room) {
                 Ok(None) => break,
-                Ok(Some(event)) => self.take_in(event, &room),
+                Ok(Some(event)) => self.take_in(event, room),
                 Err(rpmsg::Error::NoSuchEndpoint { .. }) => self.oddities.unclaimed += 1,
                 Err(error) if error.breaks_link() => return Err(self.broken(error)),
                 Err(error) => {
@@ -293,7 +314,7 @@ impl<M: SharedMemory + Clone, D: Doorbell> Attachment<M, D> {
                 }
             }
         }
-        self.flush()
+        Ok(())
     }
 
     fn take_in(&mut self, event: Event, room: &[u8]) {
@@ -440,6 +461,5 @@ const ENDPOINTS: usize = 64;
 const SERVICES: usize = 64;
 /// Messages that wait for one endpoint; more are dropped and counted.
 const INBOX: usize = 1024;
-/// Linux' buffer size, which firmware expects.
+/// Linux' buffer size, which firmware expects that asks for none.
 const BUFFER_SIZE: u32 = 512;
-const BUFFER_SIZE_BYTES: usize = BUFFER_SIZE as usize;

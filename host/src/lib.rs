@@ -39,6 +39,7 @@
 //! }
 //! ```
 
+mod agreement;
 pub mod attach;
 pub mod capture;
 pub mod cli;
@@ -56,6 +57,7 @@ pub mod shared_memory;
 mod socket;
 pub mod ta;
 
+pub use agreement::Agreed;
 pub use error::{
     DoorbellOperation, Error, Request, SocketOperation, TerminalOperation, Waiting, WindowOperation,
 };

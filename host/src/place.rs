@@ -6,10 +6,12 @@ use std::time::Duration;
 use platform::Core;
 use resource_table::{SharedVdev, SharedView, Table, Vdev};
 use rpmsg::{
-    DRIVER_LINE, Features, Kick, LinkLayout, Ring, StatusWord, VIRTIO_ID_RPMSG, VringLayout, Window,
+    Agreement, DRIVER_LINE, Features, Kick, LinkLayout, Ring, StatusWord, VIRTIO_ID_RPMSG,
+    VringLayout, Window,
 };
 use rpmsg_pool::PoolLayout;
 
+use crate::agreement::Terms;
 use crate::doorbell::Doorbell;
 use crate::error::Error;
 use crate::shared_memory::SharedMemory;
@@ -44,8 +46,8 @@ pub struct Place {
     /// Offset of the table page.
     page: u32,
     notify_ids: [u8; 2],
-    /// Where the driver writes the features it accepts, and which it does.
-    features: Option<(u32, u32)>,
+    /// What its two sides agree on, and where.
+    pub(crate) terms: Terms,
     /// All that the peer sees, by its addresses.
     window: Window,
     pub(crate) pools: Option<Pools>,
@@ -97,6 +99,8 @@ impl Place {
         let vrings = u8::try_from(vdev.vrings().count()).map_err(|_| Error::NoRpmsgDevice)?;
         let status = StatusWord::new(&window, table, vdev.offset, vrings);
         let (layout, notify_ids) = layout(target.core, window, &vdev, &changeable)?;
+        let offer = Features::from_bits(vdev.device_features.into());
+        let agreed = Agreement::of_driver(offer, vdev.config(), KNOWN);
         Ok(Place {
             layout,
             status: status.map_err(Error::Rpmsg)?,
@@ -104,10 +108,7 @@ impl Place {
             notify_ids,
             starts: target.starts,
             page,
-            features: Some((
-                page.saturating_add(vdev.driver_features_offset()),
-                vdev.device_features & Features::NAME_SERVICE.low(),
-            )),
+            terms: Terms::Table(agreed.map_err(Error::Rpmsg)?),
             window,
             pools: None,
         })
@@ -163,7 +164,7 @@ impl Place {
             starts: 1,
             page: 0,
             notify_ids: [0, 1],
-            features: None,
+            terms: Terms::Lines(0, geometry.buffer_size.into()),
             window,
             pools: None,
         };
@@ -211,10 +212,11 @@ impl Place {
         (magic == LINE_MAGIC).then_some(generation)
     }
 
-    pub(crate) fn accept_features<M: SharedMemory>(&self, memory: &M) {
-        if let Some((at, features)) = self.features {
-            memory.store_u32(at, features, Ordering::Relaxed);
-            memory.clean(at, 4);
+    /// The rings as both sides agreed to use them.
+    pub(crate) fn layout(&self, agreement: &Agreement) -> LinkLayout {
+        match agreement.features().has(Features::EVENT_INDEX) {
+            true => self.layout.with_event_index(),
+            false => self.layout,
         }
     }
 }
@@ -318,6 +320,10 @@ fn narrow(value: u64) -> Result<u32, Error> {
     })
 }
 
+/// What we do as the driver of a firmware's device.
+const KNOWN: Features = Features::NAME_SERVICE
+    .with(Features::BUFFER_SIZES)
+    .with(Features::EVENT_INDEX);
 /// "CWGN": the owner of a line speaks generations.
 const LINE_MAGIC: u32 = 0x4E47_5743;
 const TABLE_PAGE: u32 = 0x1000;

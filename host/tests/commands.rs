@@ -110,6 +110,8 @@ fn a_core_is_loaded_started_pinged_stopped_and_released() {
 
     let attach = machine.done("attach");
     assert_eq!(attach["schema"], "corewarden.attach");
+    assert_eq!(attach["agreed"]["features"][0], "name-service");
+    assert_eq!(attach["agreed"]["buffer_to_device"], 512);
     assert_eq!(attach["services"][0]["name"], "corewarden-echo");
 
     let ping = machine.done("attach --ping 100 --size 496");

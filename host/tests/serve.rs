@@ -200,6 +200,8 @@ fn top_counts_for_people_and_as_json_without_escapes_off_a_terminal() {
         "{shown}"
     );
     assert!(shown.contains("service   echo at "), "{shown}");
+    let agreed = "agreed    name-service, buffer-sizes, event-index, version-1; buffers of 512 bytes to the driver, 512 to the device";
+    assert!(shown.contains(agreed), "{shown}");
     assert!(!shown.contains('\x1b'), "{shown}");
     let nobody = bench.corewarden(&["top", "--control", "/nowhere/control"]);
     assert_eq!(nobody.status.code(), Some(7));

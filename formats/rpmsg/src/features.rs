@@ -57,22 +57,16 @@ impl Features {
 ///
 /// Holding one tells you that the device offered every feature in it and asked for the sizes in a form that we know, and that
 /// each size is one that a buffer can have. Whether so many of them fit is judged where they are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreement {
     features: Features,
-    sizes: BufferSizes,
+    sizes: Option<BufferSizes>,
 }
 
 impl Agreement {
-    /// What a driver that implements `known` accepts of an offer and its configuration (F1); `usual` are its buffers where the
-    /// device asks for none.
-    pub fn of_driver(
-        offer: Features,
-        config: &[u8],
-        known: Features,
-        usual: BufferSizes,
-    ) -> Result<Self, Error> {
-        let common = Features(offer.0 & known.0).without(BIT_1);
+    /// What a driver that implements `known` accepts of an offer and its configuration (F1).
+    pub fn of_driver(offer: Features, config: &[u8], known: Features) -> Result<Self, Error> {
+        let common = Features(offer.0 & known.0).without(BIT_1.with(BIT_2));
         // F2
         let common = match common.has(Features::VERSION_1) {
             true => common,
@@ -82,16 +76,11 @@ impl Agreement {
             true => Asked::of(offer, config)?,
             false => None,
         };
-        Self::new(common, asked, usual)
+        Ok(Self::new(common, asked))
     }
 
     /// The same as a device finds it: what its driver wrote that it accepted (F3).
-    pub fn of_device(
-        offer: Features,
-        config: &[u8],
-        accepted: Features,
-        usual: BufferSizes,
-    ) -> Result<Self, Error> {
+    pub fn of_device(offer: Features, config: &[u8], accepted: Features) -> Result<Self, Error> {
         let foreign = accepted.without(offer);
         if foreign != Features::default() {
             return Err(Error::FeaturesNotOffered {
@@ -108,18 +97,14 @@ impl Agreement {
             true => Asked::of(offer, config)?.filter(|asked| accepted.has(asked.by)),
             false => None,
         };
-        Self::new(accepted, asked, usual)
+        Ok(Self::new(accepted, asked))
     }
 
-    fn new(common: Features, asked: Option<Asked>, usual: BufferSizes) -> Result<Self, Error> {
-        let (features, sizes) = match asked {
-            Some(Asked { by, sizes }) => (common.with(by), sizes),
-            None => (common, usual),
-        };
-        Ok(Self {
-            features,
-            sizes: sizes.checked()?,
-        })
+    fn new(common: Features, asked: Option<Asked>) -> Self {
+        Self {
+            features: asked.map_or(common, |asked| common.with(asked.by)),
+            sizes: asked.map(|asked| asked.sizes),
+        }
     }
 
     /// What both sides do.
@@ -127,8 +112,9 @@ impl Agreement {
         self.features
     }
 
-    /// How large the driver makes its buffers. A device goes by the descriptors all the same (F8).
-    pub const fn sizes(&self) -> BufferSizes {
+    /// How large the driver makes its buffers; none where that is its own choice. A device goes by the descriptors all the
+    /// same (F8).
+    pub const fn sizes(&self) -> Option<BufferSizes> {
         self.sizes
     }
 
@@ -163,10 +149,8 @@ impl Asked {
             (false, false, _) | (true, false, 0 | LONG) => return Ok(None),
             _ => return Err(unknown),
         };
-        Ok(Some(Self {
-            by,
-            sizes: sizes.ok_or(unknown)?,
-        }))
+        let sizes = sizes.ok_or(unknown)?.checked()?;
+        Ok(Some(Self { by, sizes }))
     }
 }
 

@@ -187,6 +187,7 @@ impl<'a> Job<'a> {
         let report = AttachReport {
             core: self.arguments.core,
             generation: link.generation(),
+            agreed: link.agreed().clone(),
             milliseconds: took,
             services: services.iter().map(ServiceReport::from).collect(),
             oddities: link.oddities().into(),

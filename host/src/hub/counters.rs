@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::agreement::Agreed;
+
 /// Everything that a hub counted since it was made.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Counters {
@@ -9,6 +11,9 @@ pub struct Counters {
     pub role: String,
     /// The present link's generation; 0 while there is none.
     pub generation: u32,
+    /// What the present link's two sides agreed on, or those of the last one.
+    #[serde(default)]
+    pub agreed: Agreed,
     /// Links that began.
     pub links: u64,
     /// Links that ended because the peer restarted or broke them.

@@ -60,7 +60,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rpmsg::ServiceName;
+use rpmsg::{Features, ServiceName};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
@@ -80,8 +80,10 @@ use crate::shared_memory::Window;
 /// How a hub does its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes of one buffer, its header of 16 included; the driver's choice.
+    /// Bytes of one buffer, its header of 16 included, of a driver whose device asks for no size.
     pub buffer_size: u32,
+    /// What a device offers and a driver accepts between processes, at most (rpmsg-features.md, F10).
+    pub features: Features,
     /// How long a driver waits until the device has left the rings alone. One that speaks no generations never says so,
     /// and after this time the rings are written all the same.
     pub handshake: Duration,
@@ -100,6 +102,10 @@ impl Default for Options {
         let alone = thread::available_parallelism().is_ok_and(|count| count.get() == 1);
         Options {
             buffer_size: 512,
+            features: Features::NAME_SERVICE
+                .with(Features::BUFFER_SIZES)
+                .with(Features::EVENT_INDEX)
+                .with(Features::VERSION_1),
             handshake: Duration::from_secs(1),
             look: Duration::from_millis(10),
             queue: 256,
@@ -181,7 +187,7 @@ impl Hub {
         options: Options,
     ) -> Result<Self, Error> {
         let bell: Arc<dyn Doorbell> = Arc::new(doorbell);
-        let side = Side::device(place, &window, &*bell)?;
+        let side = Side::device(place, &window, &*bell, &options)?;
         Self::new(side, window, bell, options)
     }
 

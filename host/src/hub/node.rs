@@ -120,7 +120,8 @@ impl Node {
             let turn = self.side.step(&self.memory, &*self.bell, &self.options)?;
             match turn {
                 Turn::Rest => return Ok(()),
-                Turn::Up(lane, generation) => {
+                Turn::Up(lane, generation, agreed) => {
+                    self.counters.agreed = agreed;
                     self.lane = Some(lane);
                     self.generation = generation;
                     self.up_since = Some(Instant::now());

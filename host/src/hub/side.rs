@@ -8,6 +8,7 @@ use rpmsg::{
 };
 
 use super::Options;
+use crate::agreement::Agreed;
 use crate::doorbell::Doorbell;
 use crate::error::Error;
 use crate::place::Place;
@@ -42,8 +43,8 @@ pub(super) enum Stage {
 pub(super) enum Turn {
     /// Nothing to do but to wait.
     Rest,
-    /// A link begins, in this generation.
-    Up(Lane, u32),
+    /// A link begins, in this generation, on these terms.
+    Up(Lane, u32, Agreed),
     /// The link is over; step again.
     Down(RestartSign),
     /// Another driver has taken the device away from us.
@@ -63,7 +64,9 @@ impl Side {
         place: Place,
         memory: &Window,
         bell: &dyn Doorbell,
+        options: &Options,
     ) -> Result<Self, Error> {
+        place.terms.offer(memory, options.features);
         let life = DeviceLife::begin(memory, place.status);
         place.ring_all(bell)?;
         Ok(Side::Device { place, life })
@@ -84,7 +87,7 @@ impl Side {
         options: &Options,
     ) -> Result<Turn, Error> {
         match self {
-            Side::Device { place, life } => step_device(place, life, memory, bell),
+            Side::Device { place, life } => step_device(place, life, memory, bell, options),
             Side::Driver { find, stage } => step_driver(find, stage, memory, bell, options),
         }
     }
@@ -173,6 +176,7 @@ fn step_device(
     life: &mut DeviceLife,
     memory: &Window,
     bell: &dyn Doorbell,
+    options: &Options,
 ) -> Result<Turn, Error> {
     // A driver that changes its mind all the time keeps us no longer than this.
     for _ in 0..STEPS {
@@ -181,12 +185,17 @@ fn step_device(
             DeviceStep::Kick => place.ring_all(bell)?,
             DeviceStep::Detach(sign) => return Ok(Turn::Down(sign)),
             DeviceStep::Attach(generation) => {
-                let link =
-                    Device::attach(memory.clone(), place.layout, generation, Quirks::default());
+                let link = place.terms.accepted(memory, options.features);
+                let link = link.and_then(|agreement| {
+                    let (memory, layout) = (memory.clone(), place.layout(&agreement));
+                    let link = Device::attach(memory, layout, generation, Quirks::default())?;
+                    Ok((link, agreement))
+                });
                 return match link {
-                    Ok(link) => {
+                    Ok((link, agreement)) => {
                         let lane = Lane::Device(Box::new(Session::new(link)));
-                        Ok(Turn::Up(lane, generation))
+                        let agreed = Agreed::new(agreement.features(), agreement.sizes());
+                        Ok(Turn::Up(lane, generation, agreed))
                     }
                     Err(error) => {
                         life.renew(memory);
@@ -248,21 +257,21 @@ fn step_driver(
                 return Ok(Turn::Rest);
             }
             let generation = life.generation();
-            let link = Driver::attach(
-                memory.clone(),
-                place.layout,
-                options.buffer_size,
-                generation,
-                Quirks::default(),
-            );
-            let mut link = match link {
+            let link = place.terms.agree(memory, options.features);
+            let link = link.and_then(|agreement| {
+                let sizes = agreement.sizes().unwrap_or(options.buffer_size.into());
+                let (memory, layout) = (memory.clone(), place.layout(&agreement));
+                let link = Driver::attach(memory, layout, sizes, generation, Quirks::default())?;
+                Ok((link, agreement, sizes))
+            });
+            let (mut link, agreement, sizes) = match link {
                 Ok(link) => link,
                 Err(error) => {
                     *stage = Stage::Idle(again, Some(life));
                     return Ok(Turn::Trouble(Error::Rpmsg(error)));
                 }
             };
-            place.accept_features(memory);
+            place.terms.accept(memory, &place.status, &agreement);
             // Publishes the offered buffers; the kick for them is the one below, which the device cannot miss.
             let _ = link.flush();
             life.ready(memory);
@@ -272,7 +281,8 @@ fn step_driver(
             }
             *stage = Stage::Live { place, life };
             let lane = Lane::Driver(Box::new(Session::new(link)));
-            Ok(Turn::Up(lane, generation))
+            let agreed = Agreed::new(agreement.features(), Some(sizes));
+            Ok(Turn::Up(lane, generation, agreed))
         }
         Stage::Live { place, mut life } => match life.step(memory) {
             DriverStep::Restart(sign) => {

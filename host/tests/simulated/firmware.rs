@@ -39,6 +39,7 @@ pub(crate) enum Manner {
 pub(crate) struct Board {
     pub(crate) platform: Platform,
     pub(crate) window: Window,
+    master: Vec<u8>,
     far: Window,
     bell: (BytePort, BytePort),
 }
@@ -50,13 +51,21 @@ pub(crate) struct Firmware {
 }
 
 pub(crate) fn platform() -> Platform {
+    // With room for 512 buffers of 2048 bytes.
     let text = include_str!("../../../ta/platforms/qemu-virt.toml");
-    Platform::try_from(toml::from_str::<platform::File>(text).unwrap()).unwrap()
+    let text = text.replace("size = 0x40000 }", "size = 0x100000 }");
+    Platform::try_from(toml::from_str::<platform::File>(&text).unwrap()).unwrap()
 }
 
-/// The table as the secure world keeps it: one RPMsg device with two rings of 256.
+/// The table as the secure world keeps it: one RPMsg device with two rings of 256, which offers its services and no more.
 pub(crate) fn master() -> Vec<u8> {
-    let vdev = [3, 7, 0, 1, 0, 0, 0x200];
+    master_offering(1, &[])
+}
+
+/// The same with these features and this configuration.
+fn master_offering(features: u32, config: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(config.len()).unwrap();
+    let vdev = [3, 7, 0, features, 0, length, 0x200];
     let rings = [
         [VRING_0, 0x1000, DESCRIPTORS, 0, 0],
         [VRING_1, 0x1000, DESCRIPTORS, 1, 0],
@@ -65,11 +74,17 @@ pub(crate) fn master() -> Vec<u8> {
     words
         .chain(rings.into_iter().flatten())
         .flat_map(u32::to_le_bytes)
+        .chain(config.iter().copied())
         .collect()
 }
 
 impl Board {
     pub(crate) fn new() -> Self {
+        Self::offering(1, &[])
+    }
+
+    /// One whose firmware offers these features, with this configuration.
+    pub(crate) fn offering(features: u32, config: &[u8]) -> Self {
         let platform = platform();
         let size = usize::try_from(platform.core(0).unwrap().shared().size()).unwrap();
         let (window, fd) = Window::memfd(size).unwrap();
@@ -77,6 +92,7 @@ impl Board {
         let board = Board {
             platform,
             window,
+            master: master_offering(features, config),
             far,
             bell: BytePort::pair().unwrap(),
         };
@@ -87,7 +103,7 @@ impl Board {
     /// What the secure world does at LOAD: a clean table page.
     pub(crate) fn publish(&self) {
         self.far.copy_in(0, &[0; 0x1000]);
-        self.far.copy_in(0, &master());
+        self.far.copy_in(0, &self.master);
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -106,10 +122,9 @@ impl Board {
         doorbell: BytePort,
         limit: Limit<'_>,
     ) -> Result<Attachment<Window, BytePort>, Error> {
-        let master = master();
         let target = Target {
             core: self.core(),
-            master: &master,
+            master: &self.master,
             starts: 1,
             device: 0,
             handshake: LONG,
@@ -281,7 +296,7 @@ impl Service {
                     Err(error) => return Err(error),
                 }
             }
-            let mut room = [0; 512];
+            let mut room = [0; 4096];
             match self.session.poll(&mut room)? {
                 None => return Ok(true),
                 Some(Event::Service(_)) => {}
@@ -361,7 +376,7 @@ fn layout() -> LinkLayout {
         ring(VRING_0),
         ring(VRING_1),
         WINDOW + 0x10000,
-        0x40000,
+        0x10_0000,
     )
     .unwrap()
 }

@@ -62,20 +62,14 @@ pub fn ring_layout(
 }
 
 #[unsafe(no_mangle)]
-pub fn agreed(
-    offer: u64,
-    config: &[u8],
-    bits: u64,
-    usual: BufferSizes,
-    device: bool,
-) -> Result<(Features, BufferSizes), Error> {
+pub fn agreed(offer: u64, config: &[u8], bits: u64, device: bool) -> Result<Features, Error> {
     let (offer, bits) = (Features::from_bits(offer), Features::from_bits(bits));
     let agreed = match device {
-        false => Agreement::of_driver(offer, config, bits, usual)?,
-        true => Agreement::of_device(offer, config, bits, usual)?,
+        false => Agreement::of_driver(offer, config, bits)?,
+        true => Agreement::of_device(offer, config, bits)?,
     };
-    black_box(Agreement::config(agreed.sizes()));
-    Ok((agreed.features(), agreed.sizes()))
+    black_box(agreed.sizes().map(Agreement::config));
+    Ok(agreed.features())
 }
 
 #[unsafe(no_mangle)]

@@ -16,11 +16,11 @@ fn f1_a_driver_accepts_what_it_implements_of_what_is_offered_and_no_more() {
     ] {
         let agreed = driver(offer, &[], known).unwrap();
         assert_eq!(agreed.features().bits(), accepted, "{offer:#x}");
-        assert_eq!(agreed.sizes(), USUAL);
+        assert_eq!(agreed.sizes(), None);
     }
     // A size that nobody reads is nobody's trouble.
     let agreed = driver(1 | BUFSZ, b"nonsense", 1).unwrap();
-    assert_eq!((agreed.features().bits(), agreed.sizes()), (1, USUAL));
+    assert_eq!((agreed.features().bits(), agreed.sizes()), (1, None));
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn f2_features_above_31_are_accepted_with_version_1_and_left_out_without() {
 fn f3_a_device_refuses_a_driver_that_accepts_what_was_not_offered() {
     let device = |offer: u64, accepted: u64| {
         let (offer, accepted) = (Features::from_bits(offer), Features::from_bits(accepted));
-        Agreement::of_device(offer, &[], accepted, USUAL)
+        Agreement::of_device(offer, &[], accepted)
     };
     for accepted in [0, 1, 1 | VERSION_1, 1 | VERSION_1 | PACKED] {
         let agreed = device(1 | VERSION_1 | PACKED, accepted).unwrap();
@@ -58,13 +58,13 @@ fn f4_bits_and_length_say_whose_form_it_is() {
         Ok((agreed.features().bits(), agreed.sizes()))
     };
     for (offer, config, expected) in [
-        (1, &[][..], (1, USUAL)),
-        (1, b"whatever", (1, USUAL)),
+        (1, &[][..], (1, None)),
+        (1, b"whatever", (1, None)),
         // NuttX' acknowledgement, with and without a configuration for something else.
-        (1 | BUFSZ, &[], (1, USUAL)),
-        (1 | BUFSZ | CPUNAME, &long, (1, USUAL)),
-        (1 | BUFSZ, &linux, (1 | BUFSZ, sizes(1024, 2048))),
-        (1 | BUFSZ | NUTTX, &long, (1 | NUTTX, sizes(320, 640))),
+        (1 | BUFSZ, &[], (1, None)),
+        (1 | BUFSZ | CPUNAME, &long, (1, None)),
+        (1 | BUFSZ, &linux, (1 | BUFSZ, Some(sizes(1024, 2048)))),
+        (1 | BUFSZ | NUTTX, &long, (1 | NUTTX, Some(sizes(320, 640)))),
     ] {
         assert_eq!(agreed(offer, config), Ok(expected), "{offer:#x}");
     }
@@ -113,11 +113,11 @@ fn f5_linux_form_is_of_version_1_and_says_its_length() {
 fn f6_two_forms_of_one_length_are_told_apart_or_refused() {
     // The same either way.
     let agreed = driver(NUTTX, &long(640, 640), ALL).unwrap();
-    assert_eq!(agreed.sizes(), sizes(640, 640));
+    assert_eq!(agreed.sizes(), Some(sizes(640, 640)));
     assert_eq!(agreed.features().bits(), NUTTX);
     for nuttx in [BUFSZ, CPUNAME, BUFSZ | CPUNAME] {
         let agreed = driver(NUTTX | nuttx, &long(640, 320), ALL).unwrap();
-        assert_eq!(agreed.sizes(), sizes(320, 640));
+        assert_eq!(agreed.sizes(), Some(sizes(320, 640)));
         assert_eq!(agreed.features().bits(), NUTTX);
     }
     let refused = Error::ConfigAmbiguous {
@@ -131,7 +131,7 @@ fn f6_two_forms_of_one_length_are_told_apart_or_refused() {
 fn f7_sizes_are_whole_words_and_more_than_a_header_and_512_where_none_is_asked_for() {
     for size in [20, 512, 0xffff_fffc] {
         let agreed = driver(BUFSZ, &Agreement::config(sizes(size, 24)), ALL).unwrap();
-        assert_eq!(agreed.sizes(), sizes(size, 24));
+        assert_eq!(agreed.sizes(), Some(sizes(size, 24)));
     }
     for size in [0, 16, 18, 511, 0xffff_ffff] {
         for (asked, ring) in [
@@ -144,16 +144,16 @@ fn f7_sizes_are_whole_words_and_more_than_a_header_and_512_where_none_is_asked_f
             let long = long(asked.to_device, asked.to_driver);
             assert_eq!(driver(BUFSZ | NUTTX, &long, ALL), Err(refused));
             let bits = Features::BUFFER_SIZES;
-            let device = Agreement::of_device(bits, &config, bits, USUAL);
+            let device = Agreement::of_device(bits, &config, bits);
             assert_eq!(device, Err(refused));
         }
     }
     // A driver that did not accept the sizes has its own.
     let (offer, accepted) = (Features::from_bits(1 | BUFSZ), Features::NAME_SERVICE);
-    let device = Agreement::of_device(offer, &LINUX, accepted, USUAL).unwrap();
-    assert_eq!(device.sizes(), USUAL);
-    let device = Agreement::of_device(offer, &LINUX, offer, USUAL).unwrap();
-    assert_eq!(device.sizes(), sizes(1024, 2048));
+    let device = Agreement::of_device(offer, &LINUX, accepted).unwrap();
+    assert_eq!(device.sizes(), None);
+    let device = Agreement::of_device(offer, &LINUX, offer).unwrap();
+    assert_eq!(device.sizes(), Some(sizes(1024, 2048)));
 }
 
 /// open-amp's driver accepts everything and makes its buffers as it always does.
@@ -188,7 +188,7 @@ fn f9_what_a_driver_accepted_stands_in_the_table_beside_the_status() {
 
 fn driver(offer: u64, config: &[u8], known: u64) -> Result<Agreement, Error> {
     let (offer, known) = (Features::from_bits(offer), Features::from_bits(known));
-    Agreement::of_driver(offer, config, known, USUAL)
+    Agreement::of_driver(offer, config, known)
 }
 
 fn sizes(to_driver: u32, to_device: u32) -> BufferSizes {
@@ -207,10 +207,6 @@ fn long(first: u32, second: u32) -> [u8; 64] {
     config
 }
 
-const USUAL: BufferSizes = BufferSizes {
-    to_driver: 512,
-    to_device: 512,
-};
 /// 1024 bytes to the driver, 2048 to the device.
 const LINUX: [u8; 11] = [1, 11, 0, 0, 4, 0, 0, 0, 8, 0, 0];
 const BUFSZ: u64 = 1 << 1;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::agreement::Agreed;
 use crate::attach::{Oddities, Service};
 
 /// What `attach` shows.
@@ -14,6 +15,8 @@ pub struct AttachReport {
     pub core: u32,
     /// The generation of the link.
     pub generation: u32,
+    /// What was agreed on with the firmware.
+    pub agreed: Agreed,
     /// How long the handshake took.
     pub milliseconds: f64,
     /// What the firmware offers.
@@ -103,6 +106,7 @@ impl Display for AttachReport {
             "core {}: attached in {:.1} ms, generation {:#x}",
             self.core, self.milliseconds, self.generation
         )?;
+        writeln!(f, "  agreed      {}", self.agreed)?;
         for ServiceReport { name, address } in &self.services {
             writeln!(f, "  service     {name} at {address:#x}")?;
         }

@@ -77,6 +77,9 @@ impl Display for TopReport {
             0 => writeln!(f, "{}: no link", counters.role)?,
             generation => writeln!(f, "{}: link of generation {generation:#x}", counters.role)?,
         }
+        if counters.links > 0 {
+            writeln!(f, "agreed    {}", counters.agreed)?;
+        }
         let (received, sent) = (counters.received, counters.sent);
         writeln!(
             f,
