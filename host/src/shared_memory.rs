@@ -1,9 +1,10 @@
 //! Windows onto memory that the other side writes too.
 //!
-//! The only unsafe code of this crate. There is never a reference into a window: each access is a volatile access in
-//! bounds, and yields or takes an owned value. Words are accessed by their natural, aligned size. Payloads too are copied
-//! by aligned words where the window may be device memory, as what /dev/mem gives is where it is not RAM of the system:
-//! there an unaligned access is a fault. In ordinary memory they are copied in larger pieces.
+//! The only unsafe code of this crate. There is never a reference into a window that outlives one access: each is in bounds,
+//! and yields or takes an owned value. Words are accessed by their natural, aligned size, and atomically, as the other side
+//! may be another thread of this program. Payloads belong to one side at a time; their accesses are volatile, and by
+//! aligned words where the window may be device memory, as what /dev/mem gives is where it is not RAM of the system: there
+//! an unaligned access is a fault. In ordinary memory they are copied in larger pieces.
 #![expect(unsafe_code, reason = "mapping memory and accessing it by pointers")]
 
 mod copy;
@@ -13,7 +14,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
@@ -243,16 +244,16 @@ impl Window {
     #[inline]
     fn load<T: Number, const N: usize>(&self, at: u32) -> [T; N] {
         let from = self.pointer::<T, N>(at).cast::<T>();
-        // SAFETY: `pointer` gave room for N of them, aligned (the base is page aligned); every bit pattern is a number.
-        std::array::from_fn(|index| unsafe { from.wrapping_add(index).read_volatile() })
+        // SAFETY: `pointer` gave room for N of them, aligned (the base is page aligned), which live as long as the mapping.
+        std::array::from_fn(|index| unsafe { T::load(from.wrapping_add(index)) })
     }
 
     #[inline]
     fn store<T: Number, const N: usize>(&self, at: u32, values: [T; N]) {
         let to = self.pointer::<T, N>(at).cast::<T>();
         for (index, value) in values.into_iter().enumerate() {
-            // SAFETY: `pointer` gave room for N of them, aligned; nobody in this program has a reference into it.
-            unsafe { to.wrapping_add(index).write_volatile(value) };
+            // SAFETY: `pointer` gave room for N of them, aligned, which live as long as the mapping.
+            unsafe { value.store(to.wrapping_add(index)) };
         }
     }
 }
@@ -306,7 +307,7 @@ impl rpmsg::SharedMemory for Window {
         let mut to = self.range(at, payload.len().saturating_add(size_of_val(&header)));
         for word in header {
             // SAFETY: `to` is inside a live writable mapping for header and payload, and aligned to a word.
-            unsafe { to.cast::<u32>().write_volatile(word) };
+            unsafe { word.store(to.cast()) };
             to = to.wrapping_add(size_of::<u32>());
         }
         // SAFETY: as above.
@@ -375,18 +376,44 @@ fn widen(len: usize) -> u64 {
     len.try_into().unwrap_or(u64::MAX)
 }
 
-/// Plain numbers for which any bits are a value.
-trait Number: Copy {}
+/// Numbers of which an access is one access of the machine.
+trait Number: Copy {
+    /// # Safety
+    /// `from` is valid for reads, and aligned.
+    unsafe fn load(from: *mut Self) -> Self;
 
-impl Number for u16 {}
-impl Number for u32 {}
+    /// # Safety
+    /// `to` is valid for reads and writes, and aligned.
+    unsafe fn store(self, to: *mut Self);
+}
+
+macro_rules! number {
+    ($Number:ident, $Atomic:ident) => {
+        impl Number for $Number {
+            #[inline(always)]
+            unsafe fn load(from: *mut Self) -> Self {
+                // SAFETY: the caller's promise; every other access of this program to it is atomic, too.
+                unsafe { $Atomic::from_ptr(from) }.load(Ordering::Relaxed)
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut Self) {
+                // SAFETY: as for `load`.
+                unsafe { $Atomic::from_ptr(to) }.store(self, Ordering::Relaxed);
+            }
+        }
+    };
+}
+
+number!(u16, AtomicU16);
+number!(u32, AtomicU32);
 
 /// Where a mapping begins.
 #[derive(Clone, Copy, Debug)]
 struct Base(NonNull<u8>);
 
-// SAFETY: the mapping belongs to no thread; it is memory that others write at any time anyway, accessed by volatile
-// accesses only.
+// SAFETY: the mapping belongs to no thread; it is memory that others write at any time anyway, whose words are accessed
+// atomically.
 unsafe impl Send for Base {}
 
 // SAFETY: as above; there is no state beside the memory itself.
@@ -455,6 +482,44 @@ mod tests {
                 pass(&mut device, &mut driver, length);
             }
         }
+    }
+
+    #[test]
+    fn two_threads_of_one_program_share_a_window_without_a_race() {
+        let geometry = Geometry {
+            descriptors: 2,
+            buffer_size: 64,
+            ..Geometry::default()
+        };
+        let window = anonymous(geometry.window_size());
+        let layout = Place::between_processes(&geometry, &window).unwrap().layout;
+        let mut driver =
+            Driver::<_, 2>::attach(window.clone(), layout, 64, 1, Quirks::default()).unwrap();
+        let mut device = Device::<_, 2>::attach(window, layout, 1, Quirks::default()).unwrap();
+        let count = if cfg!(miri) { 10_u8 } else { 200 };
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for number in 0..count {
+                    while driver.send(1, 2, &[number; 3]).is_err() {
+                        std::thread::yield_now();
+                    }
+                    let _ = driver.flush();
+                }
+            });
+            let (mut room, mut received) = ([0; 48], Vec::new());
+            while received.len() < usize::from(count) {
+                let taken =
+                    device.receive_all(2, &mut room, |_, payload| received.push(payload.to_vec()));
+                taken.unwrap();
+                let _ = device.flush();
+                std::thread::yield_now();
+            }
+            assert!(
+                received
+                    .into_iter()
+                    .eq((0..count).map(|number| vec![number; 3]))
+            );
+        });
     }
 
     fn pass<F: Queue, T: Queue>(from: &mut Link<Window, F>, to: &mut Link<Window, T>, length: u8) {
