@@ -1,7 +1,7 @@
 //! Reads a thermometer at an I2C bus of the other side of a link, by a driver that knows nothing of links.
 //!
 //! `cargo run -p corewarden --example sensor -- /tmp/board.link`, beside `--example board`. Towards a core it is the same but
-//! for how the hub is made: `corewarden::attach` says where a core's window and doorbell are.
+//! for how the hub is made: the example of the crate says where a core's window and doorbell are.
 
 use std::path::Path;
 use std::time::Duration;

@@ -7,6 +7,7 @@
 mod arguments;
 mod commands;
 mod failure;
+mod link;
 mod machine;
 mod meter;
 mod ping;

@@ -390,8 +390,6 @@ named! {
         CoreToStop => "waiting for the core to stop",
         /// A link with the peer begins.
         Link => "waiting for the link to come up",
-        /// The peer answers the handshake.
-        Handshake => "waiting for the firmware to take up the link",
         /// The one who holds a meeting answers.
         Invitation => "waiting for the window",
         /// The TA takes the bundle.

@@ -1,7 +1,7 @@
 //! Attach to coprocessors that the secure world controls, and talk RPMsg with them.
 //!
-//! [`ta`] asks the trusted application: load, start, stop, what runs. [`attach`] takes a running core's link into use and
-//! gives endpoints on it, over a [`shared_memory`] window and a [`doorbell`]. Whatever the core or the shared memory says
+//! [`ta`] asks the trusted application: load, start, stop, what runs. [`hub`] takes a running core's link into use and gives
+//! endpoints on it, over a [`shared_memory`] window and a [`doorbell`]. Whatever the core or the shared memory says
 //! is judged; a restart of the core is reported, not hidden.
 //!
 //! # Example
@@ -11,8 +11,9 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use corewarden::attach::{Attachment, Target};
 //! use corewarden::cli::{Machine, ThisMachine};
+//! use corewarden::hub::{Hub, Options};
+//! use corewarden::place::{Place, Target};
 //! use corewarden::ta::Client;
 //! use corewarden::{Error, Limit};
 //!
@@ -29,18 +30,16 @@
 //!         handshake: patience,
 //!     };
 //!     let (window, doorbell) = (machine.window(core)?, machine.doorbell(core)?);
-//!     let mut link = Attachment::new(&target, window, doorbell, Limit::after(2 * patience))?;
-//!     let service = link.service("corewarden-echo", Limit::after(patience))?;
-//!     let endpoint = link.open(None)?;
-//!     link.send(endpoint, service.address, question, Limit::after(patience))?;
-//!     let answer = link.receive(endpoint, Limit::after(patience))?;
-//!     link.detach()?;
+//!     let place = Place::find(&target, &window)?;
+//!     let hub = Hub::driver(move |_| Ok(place), window, doorbell, Options::default())?;
+//!     let echo = hub.connect("corewarden-echo", Limit::after(2 * patience))?;
+//!     echo.send(question, Limit::after(patience))?;
+//!     let answer = echo.recv(Limit::after(patience))?;
 //!     Ok(answer.payload)
 //! }
 //! ```
 
 mod agreement;
-pub mod attach;
 pub mod capture;
 pub mod cli;
 pub mod client;

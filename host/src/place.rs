@@ -40,7 +40,7 @@ pub struct Target<'a> {
 pub struct Place {
     pub(crate) layout: LinkLayout,
     pub(crate) status: StatusWord,
-    pub(crate) table_changed_at: Option<u32>,
+    table_changed_at: Option<u32>,
     /// The first part of a driver's generations, where there was none before.
     pub(crate) starts: u32,
     /// Offset of the table page.
@@ -178,6 +178,12 @@ impl Place {
         };
         let second = pools.saturating_add(geometry.pool().into());
         place.with_pools(slots(pools), slots(second))
+    }
+
+    /// Where the core changed what it may not change in the shared resource table, which has no effect.
+    #[must_use]
+    pub fn table_changed_at(&self) -> Option<u32> {
+        self.table_changed_at
     }
 
     pub(crate) fn notify_id(&self, ring: Ring) -> u8 {

@@ -10,15 +10,16 @@ use ta_protocol::{CoreState, MAX_WHOLE_FILE};
 
 use super::arguments::{Arguments, Attach, Command, Load, Wait};
 use super::failure::Failure;
+use super::link::Link;
 use super::machine::Machine;
 use super::meter::Meter;
-use super::ping::{Link, Ping};
+use super::ping::Ping;
 use super::report::{
     AttachReport, CoreReport, LoadReport, Report, ServiceReport, StatusReport, TableReport,
 };
-use crate::attach::{Attachment, Target};
 use crate::error::Error;
 use crate::limit::Limit;
+use crate::place::Target;
 use crate::ta::{Client, Transport};
 
 /// Does a command. The flag ends all waiting.
@@ -168,42 +169,44 @@ impl<'a> Job<'a> {
         let (window, doorbell) = (machine.window(core)?, machine.doorbell(core)?);
         // The handshake may use up its own time and the rest still has some.
         let limit = self.limit(attach.timeout.saturating_mul(2));
-        let link = Attachment::new(&target, window, doorbell, limit)?;
+        let link = Link::attach(&target, window, doorbell, limit)?;
         let took = milliseconds(start);
         match attach.ping {
             Some(count) => self.ping(link, attach, count),
-            None => self.list(link, attach, took),
+            None => self.list(&link, attach, took),
         }
     }
 
     /// Attaches, and waits a moment for announcements.
-    fn list(&self, mut link: Link, attach: &Attach, took: f64) -> Result<Report, Failure> {
+    fn list(&self, link: &Link, attach: &Attach, took: f64) -> Result<Report, Failure> {
         let limit = self.limit(attach.timeout.min(LISTEN));
         match link.service(NO_SERVICE, limit) {
             Ok(_) | Err(Error::TimeLimit { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let services = link.services().collect::<Vec<_>>();
         let report = AttachReport {
             core: self.arguments.core,
-            generation: link.generation(),
-            agreed: link.agreed().clone(),
+            generation: link.generation,
+            agreed: link.agreed.clone(),
             milliseconds: took,
-            services: services.iter().map(ServiceReport::from).collect(),
-            oddities: link.oddities().into(),
+            services: link
+                .hub
+                .services()
+                .iter()
+                .map(ServiceReport::from)
+                .collect(),
+            oddities: link.oddities(),
         };
-        link.detach()?;
         Ok(Report::Attach(report))
     }
 
-    fn ping(&self, mut link: Link, attach: &Attach, count: u32) -> Result<Report, Failure> {
+    fn ping(&self, link: Link, attach: &Attach, count: u32) -> Result<Report, Failure> {
         let service = link.service(&attach.service, self.limit(attach.timeout))?;
-        let mut ping = Ping::new(link, service, attach.size)?;
+        let mut ping = Ping::new(link, service, attach.size);
         for _ in 0..count {
             ping.once(self.limit(attach.timeout))?;
         }
-        let report = ping.end(self.arguments.core)?;
-        Ok(Report::Ping(report))
+        Ok(Report::Ping(ping.end(self.arguments.core)))
     }
 
     fn open(&self, machine: &mut dyn Machine) -> Result<Session, Failure> {

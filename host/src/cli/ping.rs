@@ -2,15 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::link::Link;
 use super::report::{Latency, PingReport, ServiceReport};
-use crate::attach::{Attachment, Endpoint, Service};
-use crate::doorbell::Doorbell;
 use crate::error::Error;
+use crate::hub::{Endpoint, Service};
 use crate::limit::Limit;
-use crate::shared_memory::Window;
-
-/// A link as the commands use it.
-pub(super) type Link = Attachment<Window, Box<dyn Doorbell>>;
 
 /// A measurement under way.
 pub(super) struct Ping {
@@ -26,9 +22,8 @@ pub(super) struct Ping {
 }
 
 impl Ping {
-    pub(super) fn new(mut link: Link, service: Service, size: u32) -> Result<Self, Error> {
-        let endpoint = link.open(None)?;
-        Ok(Ping {
+    pub(super) fn new(link: Link, (endpoint, service): (Endpoint, Service), size: u32) -> Self {
+        Ping {
             link,
             endpoint,
             service,
@@ -38,7 +33,7 @@ impl Ping {
             wrong: 0,
             lost: 0,
             times: Vec::new(),
-        })
+        }
     }
 
     /// Sends one message, and waits for it to come back.
@@ -46,17 +41,18 @@ impl Ping {
         let number = self.sent;
         let payload = stamped(number, self.size);
         let start = Instant::now();
-        self.link
-            .send(self.endpoint, self.service.address, &payload, limit)?;
+        self.endpoint.send(&payload, limit)?;
         self.sent += 1;
         loop {
-            match self.link.receive(self.endpoint, limit) {
+            match self.endpoint.recv(limit) {
                 Ok(message) if message.payload == payload => {
                     self.right += 1;
                     self.times.push(start.elapsed());
                 }
                 Ok(message) if is_late(&message.payload, number) => continue,
                 Ok(_) => self.wrong += 1,
+                // Counted as odd.
+                Err(Error::MessagesLost { .. }) => continue,
                 Err(Error::TimeLimit { .. }) => self.lost += 1,
                 Err(error) => return Err(error),
             }
@@ -64,11 +60,10 @@ impl Ping {
         }
     }
 
-    pub(super) fn end(mut self, core: u32) -> Result<PingReport, Error> {
-        self.link.close(self.endpoint)?;
-        let report = PingReport {
+    pub(super) fn end(self, core: u32) -> PingReport {
+        PingReport {
             core,
-            generation: self.link.generation(),
+            generation: self.link.generation,
             service: ServiceReport::from(&self.service),
             size: self.size,
             sent: self.sent,
@@ -76,10 +71,8 @@ impl Ping {
             wrong: self.wrong,
             lost: self.lost,
             latency: Latency::of(self.times),
-            oddities: self.link.oddities().into(),
-        };
-        self.link.detach()?;
-        Ok(report)
+            oddities: self.link.oddities(),
+        }
     }
 }
 

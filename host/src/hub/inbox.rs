@@ -5,9 +5,17 @@ use std::task::Waker;
 
 use rpmsg::ServiceName;
 
-use super::Message;
 use super::counters::{EndpointCounters, Traffic};
 use crate::error::Error;
+
+/// A message that came to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who sent it.
+    pub source: u32,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
 
 /// What has come for an endpoint, and how it stands with its link.
 pub(super) struct Inbox {

@@ -67,15 +67,24 @@ use rustix::io::Errno;
 pub use self::counters::{Counters, EndpointCounters, Kicks, Seen, Traffic, Watcher};
 pub use self::endpoint::Endpoint;
 pub(crate) use self::endpoint::Post;
+pub use self::inbox::Message;
 pub(crate) use self::node::LinkPools;
 use self::node::{Node, Purpose};
 use self::side::Side;
-pub use crate::attach::{Message, Service};
 use crate::doorbell::{Doorbell, Rung, failed, readable};
 use crate::error::{DoorbellOperation, Error, Waiting};
 use crate::limit::Limit;
 use crate::place::Place;
 use crate::shared_memory::Window;
+
+/// A service that the peer announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// Where it is served.
+    pub address: u32,
+}
 
 /// How a hub does its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,27 +22,25 @@ fn a_firmware_that_asks_for_larger_buffers_gets_them_in_linux_form_and_in_nuttx(
     ] {
         let board = Board::offering(offer, config);
         let (_firmware, bell) = board.start(Manner::Echo);
-        let mut link = board.attach(bell, long()).unwrap();
-        assert_eq!(link.agreed().features, ["name-service", name]);
-        assert_eq!(link.agreed().buffer_to_driver, 2048);
-        assert_eq!(link.agreed().buffer_to_device, 1024);
+        let link = board.attach(bell, long()).unwrap();
+        assert_eq!(link.counters().agreed.features, ["name-service", name]);
+        assert_eq!(link.counters().agreed.buffer_to_driver, 2048);
+        assert_eq!(link.counters().agreed.buffer_to_device, 1024);
         assert_eq!(accepted_word(&board), accepted);
-        let service = link.service("corewarden-echo", long()).unwrap();
-        let endpoint = link.open(None).unwrap();
+        let echo = link.connect("corewarden-echo", long()).unwrap();
         for length in [0, 496, 497, 1007, 1008] {
             let payload: Vec<u8> = (0..length).map(|at| (at * 7 + length) as u8).collect();
-            let sent = link.send(endpoint, service.address, &payload, long());
-            sent.unwrap();
-            let answer = link.receive(endpoint, long()).unwrap();
+            echo.send(&payload, long()).unwrap();
+            let answer = echo.recv(long()).unwrap();
             assert_eq!(answer.payload, payload);
         }
-        let sent = link.send(endpoint, service.address, &[0; 1009], long());
+        let sent = echo.send(&[0; 1009], long());
         let too_long = rpmsg::Error::PayloadTooLong {
             end: 1009,
             room: 1008,
         };
         assert_eq!(sent, Err(Error::Rpmsg(too_long)));
-        assert_eq!(link.oddities(), Default::default());
+        assert_eq!((link.counters().lies, link.counters().unclaimed), (0, 0));
     }
 }
 
@@ -52,11 +50,11 @@ fn what_a_firmware_offers_and_we_do_not_know_is_not_accepted() {
     for offer in [0b11, 1 | 1 << 28, 1 | 1 << 31 | 1 << 20] {
         let board = Board::offering(offer, &[]);
         let (_firmware, bell) = board.start(Manner::Echo);
-        let mut link = board.attach(bell, long()).unwrap();
-        assert_eq!(link.agreed().features, ["name-service"]);
-        assert_eq!(link.agreed().buffer_to_driver, 512);
+        let link = board.attach(bell, long()).unwrap();
+        assert_eq!(link.counters().agreed.features, ["name-service"]);
+        assert_eq!(link.counters().agreed.buffer_to_driver, 512);
         assert_eq!(accepted_word(&board), 1);
-        link.service("corewarden-echo", long()).unwrap();
+        link.connect("corewarden-echo", long()).unwrap();
     }
 }
 
@@ -102,11 +100,12 @@ fn a_core_that_rewrites_its_offer_in_the_shared_table_changes_nothing() {
     let (offer, size) = (ENTRY + 12, ENTRY + 28 + 2 * 20);
     board.window.store_u32(offer, 0b1_0001, Ordering::Relaxed);
     board.window.store_u32(size, 0xffff_0b01, Ordering::Relaxed);
-    let mut link = board.attach(bell, long()).unwrap();
-    assert_eq!(link.agreed().buffer_to_driver, 1024);
+    let link = board.attach(bell, long()).unwrap();
+    assert_eq!(link.counters().agreed.buffer_to_driver, 1024);
     assert_eq!(accepted_word(&board), 0b11);
-    link.service("corewarden-echo", long()).unwrap();
-    assert_eq!(link.oddities().table_changed_at, Some(offer));
+    link.connect("corewarden-echo", long()).unwrap();
+    let place = board.place(0, &board.window).unwrap();
+    assert_eq!(place.table_changed_at(), Some(offer));
 }
 
 /// What stands in the shared table as accepted.

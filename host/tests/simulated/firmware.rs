@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use corewarden::attach::{Attachment, Target};
 use corewarden::doorbell::{BytePort, Doorbell};
-use corewarden::place::Slots;
+use corewarden::hub::{Hub, Options};
+use corewarden::place::{Place, Slots, Target};
 use corewarden::shared_memory::Window;
-use corewarden::{Error, Limit};
+use corewarden::{Error, Limit, Waiting};
 use platform::{Core, Platform};
 use rpmsg::{
     Change, Device, DeviceLife, DeviceQueue, DeviceStep, Endpoint, Event, Kick, LinkLayout, Quirks,
@@ -117,19 +117,36 @@ impl Board {
         (firmware, near.try_clone().unwrap())
     }
 
-    pub(crate) fn attach(
-        &self,
-        doorbell: BytePort,
-        limit: Limit<'_>,
-    ) -> Result<Attachment<Window, BytePort>, Error> {
+    pub(crate) fn attach(&self, doorbell: BytePort, limit: Limit<'_>) -> Result<Hub, Error> {
+        let hub = self.driver(doorbell, LONG)?;
+        // Why there is no link is told before the time is over.
+        loop {
+            match hub.up(Limit::after(Duration::from_millis(50))) {
+                Err(Error::TimeLimit { .. }) => limit.slice(LONG, Waiting::Link)?,
+                up => return up.map(|_| hub),
+            };
+        }
+    }
+
+    pub(crate) fn driver(&self, doorbell: BytePort, handshake: Duration) -> Result<Hub, Error> {
+        let place = self.place(0, &self.window)?;
+        let options = Options {
+            handshake,
+            queue: 1024,
+            ..Options::default()
+        };
+        Hub::driver(move |_| Ok(place), self.window.clone(), doorbell, options)
+    }
+
+    pub(crate) fn place(&self, device: usize, window: &Window) -> Result<Place, Error> {
         let target = Target {
             core: self.core(),
             master: &self.master,
             starts: 1,
-            device: 0,
+            device,
             handshake: LONG,
         };
-        Attachment::new(&target, self.window.clone(), doorbell, limit)
+        Place::find(&target, window)
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::firmware::{Board, ENTRY, LONG, Manner, master, status};
-use corewarden::attach::{Attachment, Target};
 use corewarden::doorbell::BytePort;
 use corewarden::shared_memory::Window;
 use corewarden::{Error, Limit, Waiting};
@@ -14,33 +13,30 @@ use rpmsg::{RestartSign, SharedMemory, Status};
 fn messages_of_every_size_come_back_as_they_were_sent() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Echo);
-    let mut link = board.attach(bell, long()).unwrap();
-    let service = link.service("corewarden-echo", long()).unwrap();
-    let endpoint = link.open(None).unwrap();
+    let link = board.attach(bell, long()).unwrap();
+    let echo = link.connect("corewarden-echo", long()).unwrap();
     for length in (0..=496).chain([496; 500]) {
         let payload: Vec<u8> = (0..length).map(|at| (at * 7 + length) as u8).collect();
-        link.send(endpoint, service.address, &payload, long())
-            .unwrap();
-        let answer = link.receive(endpoint, long()).unwrap();
-        assert_eq!(answer.source, service.address);
+        echo.send(&payload, long()).unwrap();
+        let answer = echo.recv(long()).unwrap();
+        assert_eq!(Some(answer.source), echo.peer());
         assert_eq!(answer.payload, payload);
     }
-    assert_eq!(link.oddities(), Default::default());
+    let counters = link.counters();
+    assert_eq!((counters.lies, counters.unclaimed), (0, 0));
 }
 
 #[test]
 fn more_messages_than_buffers_are_sent_and_none_is_lost() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Echo);
-    let mut link = board.attach(bell, long()).unwrap();
-    let service = link.service("corewarden-echo", long()).unwrap();
-    let endpoint = link.open(None).unwrap();
+    let link = board.attach(bell, long()).unwrap();
+    let echo = link.connect("corewarden-echo", long()).unwrap();
     for number in 0..900_u32 {
-        link.send(endpoint, service.address, &number.to_le_bytes(), long())
-            .unwrap();
+        echo.send(&number.to_le_bytes(), long()).unwrap();
     }
     for number in 0..900_u32 {
-        let answer = link.receive(endpoint, long()).unwrap();
+        let answer = echo.recv(long()).unwrap();
         assert_eq!(answer.payload, number.to_le_bytes());
     }
 }
@@ -54,8 +50,8 @@ fn a_firmware_that_starts_later_is_waited_for() {
         std::thread::sleep(Duration::from_millis(100));
         crate::firmware::Firmware::start(window, far, Manner::Echo)
     });
-    let mut link = board.attach(near, long()).unwrap();
-    link.service("corewarden-echo", long()).unwrap();
+    let link = board.attach(near, long()).unwrap();
+    link.connect("corewarden-echo", long()).unwrap();
     drop(later.join().unwrap());
 }
 
@@ -63,19 +59,10 @@ fn a_firmware_that_starts_later_is_waited_for() {
 fn a_firmware_that_knows_no_generations_is_served_after_the_time_for_the_handshake() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Plain);
-    let target = Target {
-        core: board.core(),
-        master: &master(),
-        starts: 1,
-        device: 0,
-        handshake: Duration::from_millis(30),
-    };
-    let mut link = Attachment::new(&target, board.window.clone(), bell, long()).unwrap();
-    let service = link.service("corewarden-echo", long()).unwrap();
-    let endpoint = link.open(None).unwrap();
-    link.send(endpoint, service.address, b"hello", long())
-        .unwrap();
-    assert_eq!(link.receive(endpoint, long()).unwrap().payload, b"hello");
+    let link = board.driver(bell, Duration::from_millis(30)).unwrap();
+    let echo = link.connect("corewarden-echo", long()).unwrap();
+    echo.send(b"hello", long()).unwrap();
+    assert_eq!(echo.recv(long()).unwrap().payload, b"hello");
 }
 
 #[test]
@@ -85,61 +72,47 @@ fn detaching_takes_driver_ok_back_and_attaching_again_works() {
     let again = bell.try_clone().unwrap();
     let link = board.attach(bell, long()).unwrap();
     assert_eq!(status().load(&board.window), Status::READY);
-    link.detach().unwrap();
+    drop(link);
     assert_eq!(status().load(&board.window), Status::RESET);
-    let mut link = board.attach(again, long()).unwrap();
-    link.service("corewarden-echo", long()).unwrap();
-}
-
-#[test]
-fn dropping_the_link_detaches() {
-    let board = Board::new();
-    let (_firmware, bell) = board.start(Manner::Echo);
-    drop(board.attach(bell, long()).unwrap());
-    assert_eq!(status().load(&board.window), Status::RESET);
+    let link = board.attach(again, long()).unwrap();
+    link.connect("corewarden-echo", long()).unwrap();
 }
 
 #[test]
 fn a_restarted_firmware_is_reported_and_can_be_attached_anew() {
     let board = Board::new();
     let (firmware, bell) = board.start(Manner::Echo);
-    let mut link = board.attach(bell, long()).unwrap();
-    let service = link.service("corewarden-echo", long()).unwrap();
-    let endpoint = link.open(None).unwrap();
-    let generation = link.generation();
+    let link = board.attach(bell, long()).unwrap();
+    let mut echo = link.connect("corewarden-echo", long()).unwrap();
+    let generation = link.generation().unwrap();
     drop(firmware);
-    let (_firmware, bell) = board.start(Manner::Echo);
-    let restarted = |sign| Err(Error::PeerRestarted { generation, sign });
-    // The new firmware may take a moment until its generation stands in the table page.
-    let told = loop {
-        match link.receive(endpoint, Limit::after(Duration::from_millis(100))) {
-            Err(Error::TimeLimit { .. }) => {}
-            told => break told.map(|_| ()),
-        }
+    let _firmware = board.start(Manner::Echo);
+    let gone = Error::PeerRestarted {
+        generation,
+        sign: Some(RestartSign::Generation),
     };
-    assert_eq!(told, restarted(Some(RestartSign::Generation)));
-    let sent = link.send(endpoint, service.address, b"x", long());
-    assert_eq!(sent, restarted(None));
-    let mut anew = board.attach(bell, long()).unwrap();
-    anew.service("corewarden-echo", long()).unwrap();
-    assert_ne!(anew.generation(), generation);
-    let old = anew.receive(endpoint, long()).map(|_| ());
-    assert_eq!(old, restarted(None));
+    assert_eq!(echo.recv(long()), Err(gone));
+    assert_eq!(echo.send(b"x", long()), Err(gone));
+    echo.reopen(long()).unwrap();
+    echo.send(b"x", long()).unwrap();
+    assert_eq!(echo.recv(long()).unwrap().payload, b"x");
+    assert_ne!(link.generation(), Some(generation));
 }
 
 #[test]
 fn another_load_under_an_attached_driver_is_reported_and_its_page_left_alone() {
     let board = Board::new();
     let (firmware, bell) = board.start(Manner::Echo);
-    let mut link = board.attach(bell, long()).unwrap();
+    let link = board.attach(bell, long()).unwrap();
+    let echo = link.connect("corewarden-echo", long()).unwrap();
     drop(firmware);
     board.publish();
     let gone = Error::PeerRestarted {
-        generation: link.generation(),
+        generation: link.generation().unwrap(),
         sign: Some(RestartSign::TableCleared),
     };
-    assert_eq!(link.pump(), Err(gone));
-    drop(link);
+    assert_eq!(echo.recv(long()), Err(gone));
+    drop((echo, link));
     let mut page = [0; 0xe00];
     board.window.copy_out(0, &mut page);
     assert_eq!(page[..master().len()], master());
@@ -151,27 +124,22 @@ fn a_second_driver_takes_the_link_away_from_the_first() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Echo);
     let again = bell.try_clone().unwrap();
-    let mut first = board.attach(bell, long()).unwrap();
-    let mut second = board.attach(again, long()).unwrap();
-    let gone = Error::PeerRestarted {
-        generation: first.generation(),
-        sign: Some(RestartSign::TableCleared),
-    };
-    assert_eq!(first.pump(), Err(gone));
+    let first = board.attach(bell, long()).unwrap();
+    let generation = first.generation().unwrap();
+    let second = board.attach(again, long()).unwrap();
+    assert_eq!(first.pump(), Err(Error::Displaced { generation }));
     drop(first);
-    second.service("corewarden-echo", long()).unwrap();
+    second.connect("corewarden-echo", long()).unwrap();
 }
 
 #[test]
 fn a_silent_firmware_is_waited_for_no_longer_than_asked() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Silence);
-    let mut link = board.attach(bell, long()).unwrap();
-    let service = link.service("corewarden-echo", long()).unwrap();
-    let endpoint = link.open(None).unwrap();
-    link.send(endpoint, service.address, b"anyone?", long())
-        .unwrap();
-    let answer = link.receive(endpoint, Limit::after(Duration::from_millis(30)));
+    let link = board.attach(bell, long()).unwrap();
+    let echo = link.connect("corewarden-echo", long()).unwrap();
+    echo.send(b"anyone?", long()).unwrap();
+    let answer = echo.recv(Limit::after(Duration::from_millis(30)));
     let expected = Error::TimeLimit {
         waiting: Waiting::Message,
         milliseconds: 30,
@@ -183,15 +151,17 @@ fn a_silent_firmware_is_waited_for_no_longer_than_asked() {
 fn a_service_that_is_not_announced_is_waited_for_no_longer_than_asked() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Echo);
-    let mut link = board.attach(bell, long()).unwrap();
-    let service = link.service("another", Limit::after(Duration::from_millis(30)));
+    let link = board.attach(bell, long()).unwrap();
+    link.connect("corewarden-echo", long()).unwrap();
+    let service = link.connect("another", Limit::after(Duration::from_millis(30)));
     let expected = Error::TimeLimit {
         waiting: Waiting::Service,
         milliseconds: 30,
     };
-    assert_eq!(service, Err(expected));
+    assert_eq!(service.map(|_| ()), Err(expected));
     let known: Vec<_> = link
         .services()
+        .iter()
         .map(|known| known.name.to_string())
         .collect();
     assert_eq!(known, ["corewarden-echo"]);
@@ -201,15 +171,15 @@ fn a_service_that_is_not_announced_is_waited_for_no_longer_than_asked() {
 fn waiting_is_called_off_by_the_flag() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Silence);
-    let mut link = board.attach(bell, long()).unwrap();
-    let endpoint = link.open(None).unwrap();
+    let link = board.attach(bell, long()).unwrap();
+    let echo = link.open(None, long()).unwrap();
     let flag = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(30));
             flag.store(true, Ordering::Relaxed);
         });
-        let answer = link.receive(endpoint, long().unless(&flag));
+        let answer = echo.recv(long().unless(&flag));
         assert_eq!(answer, Err(Error::Interrupted));
     });
 }
@@ -218,19 +188,21 @@ fn waiting_is_called_off_by_the_flag() {
 fn nonsense_is_counted_and_does_no_harm() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Nonsense);
-    let mut link = board.attach(bell, long()).unwrap();
-    link.service("corewarden-echo", long()).unwrap();
-    let odd = link.oddities();
+    let link = board.attach(bell, long()).unwrap();
+    link.connect("corewarden-echo", long()).unwrap();
+    let odd = link.counters();
     assert_eq!((odd.lies, odd.unclaimed), (2, 1));
-    assert_eq!(odd.last, Some(rpmsg::Error::AnnouncementLength { len: 5 }));
+    let last = rpmsg::Error::AnnouncementLength { len: 5 };
+    assert_eq!(odd.last_lie, Some(last.to_string()));
 }
 
 #[test]
 fn an_index_that_runs_ahead_ends_the_link_and_the_device_is_told() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Silence);
-    let mut link = board.attach(bell, long()).unwrap();
-    link.service("corewarden-echo", long()).unwrap();
+    let link = board.attach(bell, long()).unwrap();
+    let echo = link.connect("corewarden-echo", long()).unwrap();
+    let generation = link.generation();
     board
         .window
         .store_u16(USED_INDEX_0, 0x7777, Ordering::Relaxed);
@@ -240,27 +212,24 @@ fn an_index_that_runs_ahead_ends_the_link_and_the_device_is_told() {
         last: 1,
         outstanding: 256,
     };
-    assert_eq!(link.pump(), Err(Error::Rpmsg(expected)));
-    assert_eq!(status().load(&board.window), Status::RESET);
-    let gone = Error::PeerRestarted {
-        generation: link.generation(),
-        sign: None,
-    };
-    assert_eq!(link.pump(), Err(gone));
+    assert_eq!(echo.recv(long()), Err(Error::LinkBroken(expected)));
+    // It has the next link by the next generation.
+    link.connect("corewarden-echo", long()).unwrap();
+    assert_ne!(link.generation(), generation);
 }
 
 #[test]
 fn a_ring_that_was_zeroed_is_reported_as_an_inferred_restart() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Silence);
-    let mut link = board.attach(bell, long()).unwrap();
-    link.service("corewarden-echo", long()).unwrap();
+    let link = board.attach(bell, long()).unwrap();
+    let echo = link.connect("corewarden-echo", long()).unwrap();
     board.window.store_u16(USED_INDEX_0, 0, Ordering::Relaxed);
     let expected = Error::PeerRestarted {
-        generation: link.generation(),
+        generation: link.generation().unwrap(),
         sign: Some(RestartSign::RingZeroed),
     };
-    assert_eq!(link.pump(), Err(expected));
+    assert_eq!(echo.recv(long()), Err(expected));
     assert!(
         expected
             .to_string()
@@ -272,9 +241,9 @@ fn a_ring_that_was_zeroed_is_reported_as_an_inferred_restart() {
 fn a_message_longer_than_a_buffer_is_refused() {
     let board = Board::new();
     let (_firmware, bell) = board.start(Manner::Echo);
-    let mut link = board.attach(bell, long()).unwrap();
-    let endpoint = link.open(None).unwrap();
-    let sent = link.send(endpoint, 1024, &[0; 497], long());
+    let link = board.attach(bell, long()).unwrap();
+    let endpoint = link.open(None, long()).unwrap();
+    let sent = endpoint.send_to(1024, &[0; 497], long());
     let expected = rpmsg::Error::PayloadTooLong {
         end: 497,
         room: 496,
@@ -307,45 +276,27 @@ fn a_fixed_field_poisoned_in_the_shared_table_has_no_effect_and_is_reported() {
     board
         .window
         .store_u32(descriptors, 0x8000_0001, Ordering::Relaxed);
-    let mut link = board.attach(bell, long()).unwrap();
-    link.service("corewarden-echo", long()).unwrap();
-    assert_eq!(link.oddities().table_changed_at, Some(descriptors));
+    let link = board.attach(bell, long()).unwrap();
+    link.connect("corewarden-echo", long()).unwrap();
+    let place = board.place(0, &board.window).unwrap();
+    assert_eq!(place.table_changed_at(), Some(descriptors));
 }
 
 #[test]
 fn a_window_smaller_than_the_platform_file_says_is_refused() {
-    let board = Board::new();
-    let (near, _far) = BytePort::pair().unwrap();
     let (window, _fd) = Window::memfd(0x1000).unwrap();
-    let target = Target {
-        core: board.core(),
-        master: &master(),
-        starts: 1,
-        device: 0,
-        handshake: LONG,
-    };
-    let attached = Attachment::new(&target, window, near, long()).map(|_| ());
     let expected = Error::WindowSize {
         found: 0x1000,
         needed: 0xe0_0000,
     };
-    assert_eq!(attached, Err(expected));
+    assert_eq!(Board::new().place(0, &window).err(), Some(expected));
 }
 
 #[test]
 fn a_device_that_the_table_does_not_have_is_refused() {
     let board = Board::new();
-    let (near, _far) = BytePort::pair().unwrap();
-    let target = Target {
-        core: board.core(),
-        master: &master(),
-        starts: 1,
-        device: 1,
-        handshake: LONG,
-    };
-    let window = board.window.clone();
-    let attached = Attachment::new(&target, window, near, long()).map(|_| ());
-    assert_eq!(attached, Err(Error::NoRpmsgDevice));
+    let missing = board.place(1, &board.window).err();
+    assert_eq!(missing, Some(Error::NoRpmsgDevice));
 }
 
 fn long() -> Limit<'static> {

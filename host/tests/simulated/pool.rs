@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use corewarden::attach::Target;
 use corewarden::doorbell::BytePort;
 use corewarden::hub::{Hub, Options};
+use corewarden::place::Target;
 use corewarden::place::{Place, Slots};
 use corewarden::pool::Pool;
 use corewarden::shared_memory::Window;

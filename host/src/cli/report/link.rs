@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::agreement::Agreed;
-use crate::attach::{Oddities, Service};
+use crate::hub::{Counters, Service};
 
 /// What `attach` shows.
 #[derive(Clone, Debug, Serialize)]
@@ -40,14 +40,14 @@ pub struct Strange {
     pub table_changed_at: Option<u32>,
 }
 
-impl From<Oddities> for Strange {
-    fn from(oddities: Oddities) -> Self {
+impl Strange {
+    pub(crate) fn new(counters: &Counters, table_changed_at: Option<u32>) -> Self {
         Strange {
-            lies: oddities.lies,
-            last_lie: oddities.last.map(|error| error.to_string()),
-            unclaimed: oddities.unclaimed,
-            overrun: oddities.overrun,
-            table_changed_at: oddities.table_changed_at,
+            lies: counters.lies,
+            last_lie: counters.last_lie.clone(),
+            unclaimed: counters.unclaimed,
+            overrun: counters.endpoints.iter().map(|one| one.lost).sum(),
+            table_changed_at,
         }
     }
 }
