@@ -132,6 +132,8 @@ reasons! {
     ServerEnded = "server-ended" => "the server ended",
     /// The peer withdrew the service.
     ServiceWithdrawn = "service-withdrawn" => "the service was withdrawn",
+    /// As many clients as the service can have are there already.
+    TooManyClients = "too-many-clients" => "the service has as many clients as it can have",
     /// None was given.
     Unknown = "unknown" => "no reason was given",
 }
@@ -139,11 +141,10 @@ reasons! {
 impl Reason {
     pub(crate) fn of(error: Error) -> Self {
         match error {
-            Error::LinkBroken(_) => Reason::LinkBroken,
             Error::MessagesLost { .. } => Reason::MessagesLost,
             Error::PeerRestarted { .. } => Reason::PeerRestarted,
             Error::Rpmsg(rpmsg::Error::PayloadTooLong { .. }) => Reason::MessageTooLong,
-            Error::Rpmsg(rpmsg::Error::EndpointsExhausted { .. }) => Reason::NoService,
+            Error::LinkBroken(_) | Error::Rpmsg(_) => Reason::LinkBroken,
             Error::ServiceWithdrawn { .. } => Reason::ServiceWithdrawn,
             _ => Reason::ServerEnded,
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{CommandFactory, Parser};
 use corewarden::cli::{Arguments, Command, Exit, ThisMachine, exit, print, run};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 fn main() -> ExitCode {
@@ -18,7 +18,9 @@ fn main() -> ExitCode {
         return end(Exit::Done, io::stdout().write_all(&script));
     }
     let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    // Under nohup a hangup is nobody's business.
+    let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         // The first one ends the waiting and cleans up, the second one ends the program.
         let second = flag::register_conditional_default(signal, Arc::clone(&interrupted));
         let first = flag::register(signal, Arc::clone(&interrupted));
@@ -35,6 +37,14 @@ fn main() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     let printed = print(&result, arguments.json, &mut out, &mut err);
     end(exit(&result), printed)
+}
+
+/// Whether whoever started this program wants a signal ignored; where the system does not say, not.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Whoever closed the pipe has read enough; any other trouble with the output is one.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Gid, Mode, OFlags, Uid};
@@ -46,9 +46,13 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens at a path. A socket that a dead process left there is replaced; one of a living process is not.
+    /// Listens at a path. A socket that a dead process left there is replaced; one of a living process is not, nor is anything
+    /// that is no socket.
     pub(crate) fn bind(path: &Path, access: Access) -> Result<Self, Error> {
         let lock = Lock::take(&beside(path, ".lock"))?;
+        if fs::symlink_metadata(path).is_ok_and(|there| !there.file_type().is_socket()) {
+            return Err(failed(SocketOperation::Bind, Errno::EXIST));
+        }
         let fd = socket()?;
         // It appears under its name only once it is what it is to be, and replaces what is stale in one step.
         let hidden = beside(path, ".new");
@@ -73,9 +77,15 @@ impl Listener {
         match rustix::net::accept_with(&self.fd, flags) {
             Ok(client) => Ok(Some(client)),
             // Whoever is gone again, and whoever does not fit, has to come once more.
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::MFILE | Errno::NFILE) => {
-                Ok(None)
-            }
+            Err(
+                Errno::AGAIN
+                | Errno::INTR
+                | Errno::CONNABORTED
+                | Errno::MFILE
+                | Errno::NFILE
+                | Errno::NOBUFS
+                | Errno::NOMEM,
+            ) => Ok(None),
             Err(errno) => Err(failed(SocketOperation::Accept, errno)),
         }
     }

@@ -87,6 +87,15 @@ impl Failure {
         Self::bundle_unreadable(path, error)
     }
 
+    pub(super) fn unwritable(path: &Path, error: &std::io::Error) -> Self {
+        Failure {
+            exit: Exit::System,
+            message: format!("cannot write {}: {error}", path.display()),
+            hint: None,
+            error: None,
+        }
+    }
+
     pub(super) fn file_wrong(message: String) -> Self {
         Failure {
             exit: Exit::File,

@@ -91,15 +91,16 @@ impl Job<'_> {
 
     pub(super) fn capture(&self, capture: &Capture) -> Result<Report, Failure> {
         let about = |error| about(error, &capture.control);
+        // First, so that nothing is overwritten where there is nothing to capture.
+        let server = connect(&capture.control).map_err(about)?;
+        send(&server, CAPTURE, &[]).map_err(about)?;
         let to_stdout = capture.file == Path::new("-");
         let mut file: Box<dyn Write> = if to_stdout {
             Box::new(io::stdout())
         } else {
             let file = File::create(&capture.file);
-            Box::new(file.map_err(|error| Failure::unreadable(&capture.file, &error))?)
+            Box::new(file.map_err(|error| Failure::unwritable(&capture.file, &error))?)
         };
-        let server = connect(&capture.control).map_err(about)?;
-        send(&server, CAPTURE, &[]).map_err(about)?;
         let limit = Limit::after(Duration::MAX).unless(self.interrupted);
         let mut packets = 0;
         let mut header = true;
@@ -111,7 +112,7 @@ impl Job<'_> {
                 Err(error) => return Err(about(error)),
             };
             let written = file.write_all(&block).and_then(|()| file.flush());
-            written.map_err(|error| Failure::unreadable(&capture.file, &error))?;
+            written.map_err(|error| Failure::unwritable(&capture.file, &error))?;
             packets += u64::from(!header);
             header = false;
         }

@@ -70,6 +70,7 @@ pub(crate) use self::endpoint::Post;
 pub use self::inbox::Message;
 pub(crate) use self::node::LinkPools;
 use self::node::{Node, Purpose};
+pub(crate) use self::side::ENDPOINTS;
 use self::side::Side;
 use crate::doorbell::{Doorbell, Rung, failed, readable};
 use crate::error::{DoorbellOperation, Error, Waiting};

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rpmsg::ServiceName;
 use rustix::event::PollFlags;
 use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::net::Shutdown;
 
 use super::Step;
 use crate::client::Reason;
@@ -23,6 +24,10 @@ pub(super) struct Client {
     held: Option<Vec<u8>>,
     /// A message for the client that waits for room in its socket.
     pending: Option<Vec<u8>>,
+    /// The client sends no more, or what it sends goes nowhere any more.
+    done: bool,
+    /// The client is gone; what it sent before may still lie in its socket.
+    gone: bool,
 }
 
 enum Stage {
@@ -48,25 +53,36 @@ impl Client {
             stage: Stage::Waiting(now.checked_add(patience).unwrap_or(now)),
             held: None,
             pending: None,
+            done: false,
+            gone: false,
         }
     }
 
-    pub(super) fn interest(&self) -> PollFlags {
+    /// What to wait for at the client's socket; nothing at all where it is gone.
+    pub(super) fn interest(&self) -> Option<PollFlags> {
         let mut interest = PollFlags::empty();
-        interest.set(
-            PollFlags::IN,
-            self.held.is_none() && matches!(self.stage, Stage::Live(_)),
-        );
+        let listened_to = match &self.stage {
+            // Who announced the service has nobody to talk to before somebody talked to it.
+            Stage::Live(endpoint) => self.held.is_none() && endpoint.peer().is_some(),
+            _ => false,
+        };
+        interest.set(PollFlags::IN, listened_to && !self.done);
         let ending = matches!(self.stage, Stage::Ending(..));
         interest.set(PollFlags::OUT, self.pending.is_some() || ending);
-        interest
+        (!self.gone).then_some(interest)
+    }
+
+    /// Notes that the client's other end is closed.
+    pub(super) fn leave(&mut self) {
+        self.gone = true;
+    }
+
+    pub(super) fn service(&self) -> &ServiceName {
+        &self.service
     }
 
     /// Moves what can be moved, without waiting.
-    pub(super) fn step(&mut self, hub: &Hub, gone: bool) -> Step {
-        if gone && self.interest() & PollFlags::IN == PollFlags::empty() {
-            return Step::Closed;
-        }
+    pub(super) fn step(&mut self, hub: &Hub) -> Step {
         match &self.stage {
             Stage::Waiting(until) => {
                 let opened = match self.announce {
@@ -80,16 +96,23 @@ impl Client {
                     }
                     Ok(None) if Instant::now() < *until => Step::Idle,
                     Ok(None) => self.end(Reason::NoService),
+                    Err(Error::Rpmsg(rpmsg::Error::EndpointsExhausted { .. })) => {
+                        self.end(Reason::NoService)
+                    }
                     Err(error) => self.end(Reason::of(error)),
                 }
             }
             Stage::Live(_) => self.carry(),
+            Stage::Ending(..) if self.gone => Step::Closed,
             Stage::Ending(reason, until) => {
                 let told = tell(&self.fd, *reason);
                 match told {
                     // Whoever does not even read that does without.
                     Ok(false) if Instant::now() < *until => Step::Idle,
-                    _ => Step::Closed,
+                    _ => {
+                        close(&self.fd);
+                        Step::Closed
+                    }
                 }
             }
         }
@@ -105,6 +128,9 @@ impl Client {
 
     fn carry(&mut self) -> Step {
         let mut moved = 0;
+        if self.gone && self.done && self.held.is_none() {
+            return Step::Closed;
+        }
         for direction in [Self::inward, Self::outward] {
             for _ in 0..TURN {
                 match direction(self) {
@@ -128,6 +154,9 @@ impl Client {
         let Stage::Live(endpoint) = &self.stage else {
             return Ok(false);
         };
+        if self.gone {
+            return Ok(false);
+        }
         let message = match self.pending.take() {
             Some(message) => message,
             None => match endpoint.try_recv().map_err(End::of)? {
@@ -148,18 +177,37 @@ impl Client {
         let Stage::Live(endpoint) = &self.stage else {
             return Ok(false);
         };
+        if endpoint.peer().is_none() {
+            return if self.gone { Err(End::Gone) } else { Ok(false) };
+        }
         let packet = match self.held.take() {
             Some(packet) => packet,
+            None if self.done => return Ok(false),
             None => match take(&self.fd)? {
+                Some(packet) if packet.is_empty() => {
+                    // It may go on listening; whoever has left altogether is seen to be gone.
+                    self.done = true;
+                    return Ok(true);
+                }
                 Some(packet) => packet,
                 None => return Ok(false),
             },
         };
-        if endpoint.try_send(None, &packet).map_err(End::of)? {
-            return Ok(true);
+        match endpoint.try_send(None, &packet) {
+            Ok(true) => Ok(true),
+            Ok(false) => {
+                self.held = Some(packet);
+                Ok(false)
+            }
+            // What came before the end of the link is passed on first, and then the end is met there.
+            Err(
+                Error::PeerRestarted { .. } | Error::LinkBroken(_) | Error::ServiceWithdrawn { .. },
+            ) if !self.gone => {
+                self.done = true;
+                Ok(true)
+            }
+            Err(error) => Err(End::of(error)),
         }
-        self.held = Some(packet);
-        Ok(false)
     }
 }
 
@@ -181,7 +229,7 @@ impl End {
     }
 }
 
-/// The client's next packet, if there is one.
+/// The client's next packet, if there is one; an empty one is the end of what it sends.
 fn take(fd: &OwnedFd) -> Result<Option<Vec<u8>>, End> {
     let mut room = vec![0; LONGEST];
     let Some(packet) = receive(fd, &mut room).map_err(|_| End::Gone)? else {
@@ -190,11 +238,26 @@ fn take(fd: &OwnedFd) -> Result<Option<Vec<u8>>, End> {
     if packet.cut {
         return Err(End::Told(Reason::MessageTooLong));
     }
-    if packet.length == 0 {
-        return Err(End::Gone);
-    }
     room.truncate(packet.length);
     Ok(Some(room))
+}
+
+/// Ends a client that there is no room for.
+pub(super) fn turn_away(fd: &OwnedFd) {
+    // Its socket is new and empty, and whoever is gone again needs no reason.
+    let _ = tell(fd, Reason::TooManyClients);
+    close(fd);
+}
+
+/// Takes nothing more, and drops what was not taken: what is left in a socket at its end costs the other side the reason.
+fn close(fd: &OwnedFd) {
+    // Where that fails the other side is gone.
+    let _ = rustix::net::shutdown(fd, Shutdown::Read);
+    while let Ok(Some(packet)) = receive(fd, &mut [0]) {
+        if packet.length == 0 {
+            break;
+        }
+    }
 }
 
 /// Sends the reason as a file with an empty packet: to whoever does not look for it, it is the end, and nothing but the end.

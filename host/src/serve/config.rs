@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rpmsg::ServiceName;
 use serde::Deserialize;
 
+use crate::hub::ENDPOINTS;
 use crate::peer::Role;
 use crate::socket::Access;
 
@@ -49,6 +50,8 @@ pub struct Service {
     pub file: String,
     /// Who may use it.
     pub access: Access,
+    /// How many may use it at once.
+    pub clients: usize,
 }
 
 /// How a service looks in Linux.
@@ -64,6 +67,14 @@ pub enum Face {
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
+    /// Each client, and each terminal, needs an endpoint of the link.
+    #[error("the services want {wanted} endpoints, a link has {limit}; fewer `clients`, please")]
+    Endpoints {
+        /// Those wanted.
+        wanted: usize,
+        /// Those of a link.
+        limit: usize,
+    },
     /// Two services want the same file.
     #[error("two services have the file `{file}`; give one of them another by `file`")]
     FileTwice {
@@ -71,7 +82,9 @@ pub enum Wrong {
         file: String,
     },
     /// A file name leads out of the folder, or is kept for something else.
-    #[error("`{file}` cannot be a service's file: a plain name other than `control`, please")]
+    #[error(
+        "`{file}` cannot be a service's file: a plain name other than `control`, without .lock or .new at its end, please"
+    )]
     FileName {
         /// The file.
         file: String,
@@ -129,7 +142,9 @@ impl Config {
             };
             let name = ServiceName::new(&service.name).map_err(error)?;
             let file = service.file.unwrap_or(service.name);
-            let kept = [CONTROL, ".", ".."].contains(&file.as_str());
+            // Beside each socket its lock is kept, and its successor made.
+            let kept = [CONTROL, ".", ".."].contains(&file.as_str())
+                || [".lock", ".new"].iter().any(|end| file.ends_with(end));
             if kept || file.is_empty() || file.contains('/') {
                 return Err(Wrong::FileName { file });
             }
@@ -142,8 +157,14 @@ impl Config {
                 face: service.face,
                 file,
                 access: service.access.check(names)?,
+                clients: match service.face {
+                    Face::Tty => 1,
+                    // Its share comes below.
+                    Face::Raw => service.clients.unwrap_or(0),
+                },
             });
         }
+        share(&mut services)?;
         let link = match (file.link.core, file.link.meeting) {
             (Some(core), None) => Link::Core(core),
             (None, Some(place)) => Link::Meeting(place, file.link.role.into()),
@@ -217,6 +238,7 @@ struct ServicePart {
     announce: bool,
     face: Face,
     file: Option<String>,
+    clients: Option<usize>,
     access: AccessPart,
 }
 
@@ -229,6 +251,7 @@ struct RawServicePart {
     #[serde(default = "default_face")]
     face: Face,
     file: Option<String>,
+    clients: Option<usize>,
     user: Option<Id>,
     group: Option<Id>,
     mode: Option<u32>,
@@ -241,6 +264,7 @@ impl From<RawServicePart> for ServicePart {
             announce: raw.announce,
             face: raw.face,
             file: raw.file,
+            clients: raw.clients,
             access: AccessPart {
                 user: raw.user,
                 group: raw.group,
@@ -284,6 +308,28 @@ impl AccessPart {
             mode,
         })
     }
+}
+
+/// Divides the endpoints that nobody asked for among those who did not say how many they need.
+fn share(services: &mut [Service]) -> Result<(), Wrong> {
+    let limit = ENDPOINTS;
+    let asked = |services: &[Service]| {
+        let clients = services.iter().map(|service| service.clients);
+        clients.fold(0_usize, usize::saturating_add)
+    };
+    let shares = services.iter().filter(|service| service.clients == 0);
+    let shares = shares.count();
+    let left = limit.saturating_sub(asked(services));
+    for service in &mut *services {
+        if service.clients == 0 {
+            service.clients = (left / shares).max(1);
+        }
+    }
+    let wanted = asked(services);
+    if wanted > limit {
+        return Err(Wrong::Endpoints { wanted, limit });
+    }
+    Ok(())
 }
 
 /// The users and groups of /etc, where a system service's accounts are.
@@ -392,6 +438,7 @@ mod tests {
                     face: Face::Raw,
                     file: "motor-left".to_owned(),
                     access: access(Some(700), None, 0o600),
+                    clients: 63,
                 },
                 Service {
                     name: name("console"),
@@ -399,6 +446,7 @@ mod tests {
                     face: Face::Tty,
                     file: "ttyMotor".to_owned(),
                     access: access(Some(5), None, 0o620),
+                    clients: 1,
                 },
             ],
         };
@@ -409,7 +457,7 @@ mod tests {
     #[test]
     fn each_rule_of_the_configuration_is_kept_by_name() {
         let service = |rest: &str| format!("[link]\ncore = 0\n[[service]]\nname = \"a\"\n{rest}");
-        for file in ["../x", "control", "", ".."] {
+        for file in ["../x", "control", "", "..", "b.lock", "a.new"] {
             let refused = wrong(&service(&format!("file = \"{file}\"")));
             let file = file.to_owned();
             assert_eq!(refused, Wrong::FileName { file });
@@ -429,6 +477,9 @@ mod tests {
         let error = rpmsg::Error::NameCharacter { at: 1 };
         let name = "a b".to_owned();
         assert_eq!(wrong(long), Wrong::Name { name, error });
+        let many = service("clients = 60\n[[service]]\nname = \"b\"\nclients = 5");
+        let (wanted, limit) = (65, 64);
+        assert_eq!(wrong(&many), Wrong::Endpoints { wanted, limit });
         assert!(
             matches!(wrong(&service("colour = 1")), Wrong::Toml(text) if text.contains("colour"))
         );

@@ -81,7 +81,8 @@ impl Caller {
             Ok(Some(packet)) if packet.length > 0 => {
                 let answered = match room.get(..packet.length) {
                     Some(COUNTERS) => self.count(hub),
-                    Some(CAPTURE) => {
+                    // Once: each answer waits until it is read.
+                    Some(CAPTURE) if self.capture.is_none() => {
                         let backlog = self.capture.get_or_insert_default();
                         backlog.blocks.push_back(capture::header().into());
                         true

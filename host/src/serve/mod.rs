@@ -18,7 +18,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use self::client::Client;
+use self::client::{Client, turn_away};
 pub use self::config::{Config, Face, Link, Service, Wrong};
 pub(crate) use self::control::{CAPTURE, COUNTERS};
 use self::control::{Caller, Seen};
@@ -111,48 +111,36 @@ impl Server {
         let outcome = self.serve(called_off);
         for client in &mut self.clients {
             client.end(Reason::ServerEnded);
-            client.step(&self.hub, false);
+            client.step(&self.hub);
         }
         outcome
     }
 
     fn serve(&mut self, called_off: &AtomicBool) -> Result<(), Error> {
-        let mut gone = Vec::new();
         while !called_off.load(Ordering::Relaxed) {
             self.hub.heard()?;
-            let busy = self.step(&gone)?;
-            gone.clear();
+            let busy = self.step()?;
             // Armed last: what the steps took and sent is part of what is armed for.
             if self.hub.arm()? && !busy {
-                gone = self.sleep()?;
+                self.sleep()?;
             }
         }
         Ok(())
     }
 
-    /// Gives everybody a turn; whether somebody wants another at once. `gone` says which clients' other end is closed.
-    fn step(&mut self, gone: &[bool]) -> Result<bool, Error> {
-        let mut busy = false;
-        for post in &self.posts {
-            while let Some(fd) = post.listener.accept()? {
-                let service = &post.service;
-                let client = Client::new(fd, service.name, service.announce, self.patience);
-                self.clients.push(client);
-                self.clients_so_far += 1;
-                busy = true;
-            }
-        }
-        while let Some(fd) = self.control.accept()? {
-            self.callers.push(Caller::new(fd));
-            busy = true;
-        }
+    /// Gives everybody a turn; whether somebody wants another at once.
+    fn step(&mut self) -> Result<bool, Error> {
+        let mut busy = self.take_in()?;
         let hub = &self.hub;
-        let mut gone = gone.iter().copied().chain(std::iter::repeat(false));
         self.clients.retain_mut(|client| {
-            let step = client.step(hub, gone.next().unwrap_or(false));
+            let step = client.step(hub);
             busy |= step == Step::Busy;
             step != Step::Closed
         });
+        // Whoever comes first gets the buffers that are free; that is another one each time.
+        if !self.clients.is_empty() {
+            self.clients.rotate_left(1);
+        }
         for terminal in &mut self.terminals {
             busy |= terminal.step(hub)? == Step::Busy;
         }
@@ -167,12 +155,45 @@ impl Server {
         Ok(busy)
     }
 
-    /// Sleeps until there is something for somebody; which clients' other end is closed.
-    fn sleep(&self) -> Result<Vec<bool>, Error> {
+    /// Takes in who has come, a few at a time: those who are there already come next.
+    fn take_in(&mut self) -> Result<bool, Error> {
+        let mut busy = false;
+        for post in &self.posts {
+            let service = &post.service;
+            let here = |client: &&Client| *client.service() == service.name;
+            for _ in 0..TURN {
+                let Some(fd) = post.listener.accept()? else {
+                    break;
+                };
+                busy = true;
+                if self.clients.iter().filter(here).count() >= service.clients {
+                    turn_away(&fd);
+                    continue;
+                }
+                let client = Client::new(fd, service.name, service.announce, self.patience);
+                self.clients.push(client);
+                self.clients_so_far += 1;
+            }
+        }
+        for _ in 0..TURN {
+            let Some(fd) = self.control.accept()? else {
+                break;
+            };
+            busy = true;
+            if self.callers.len() < CALLERS {
+                self.callers.push(Caller::new(fd));
+            }
+        }
+        Ok(busy)
+    }
+
+    /// Sleeps until there is something for somebody.
+    fn sleep(&mut self) -> Result<(), Error> {
+        let watch = |client: &'_ Client| client.interest().is_some();
         let mut fds: Vec<_> = self
             .clients
             .iter()
-            .map(|client| watched(client.as_fd(), client.interest()))
+            .filter_map(|client| Some(watched(client.as_fd(), client.interest()?)))
             .collect();
         fds.extend(
             self.terminals
@@ -194,7 +215,7 @@ impl Server {
         let patience = Timespec::try_from(self.hub.patience()).unwrap_or_default();
         match poll(&mut fds, Some(&patience)) {
             Ok(_) => {}
-            Err(Errno::INTR) => return Ok(Vec::new()),
+            Err(Errno::INTR) => return Ok(()),
             Err(errno) => {
                 return Err(Error::Socket {
                     operation: SocketOperation::Receive,
@@ -203,11 +224,23 @@ impl Server {
             }
         }
         let closed = PollFlags::HUP | PollFlags::ERR;
-        let clients = fds.iter().take(self.clients.len());
-        Ok(clients.map(|fd| fd.revents().intersects(closed)).collect())
+        let gone: Vec<_> = fds
+            .iter()
+            .map(|fd| fd.revents().intersects(closed))
+            .collect();
+        let clients = self.clients.iter_mut().filter(|client| watch(client));
+        for (client, _) in clients.zip(gone).filter(|(_, gone)| *gone) {
+            client.leave();
+        }
+        Ok(())
     }
 }
 
 fn watched(fd: BorrowedFd<'_>, interest: PollFlags) -> PollFd<'_> {
     PollFd::from_borrowed_fd(fd, interest)
 }
+
+/// So many are taken in at once; more come with the next turn.
+const TURN: usize = 16;
+/// So many may watch and capture at a time.
+const CALLERS: usize = 16;

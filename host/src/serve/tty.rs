@@ -91,10 +91,14 @@ impl Tty {
     pub(super) fn step(&mut self, hub: &Hub) -> Result<Step, Error> {
         let Some(endpoint) = &self.endpoint else {
             let opened = match self.announce {
-                true => hub.try_serve(self.service.as_str())?,
-                false => hub.try_connect(self.service.as_str())?,
+                true => hub.try_serve(self.service.as_str()),
+                false => hub.try_connect(self.service.as_str()),
             };
-            self.endpoint = opened;
+            self.endpoint = match opened {
+                // There is none left, or the peer broke a rule: it may be otherwise soon.
+                Err(Error::Rpmsg(_)) => None,
+                opened => opened?,
+            };
             return Ok(match self.endpoint {
                 Some(_) => Step::Busy,
                 None => Step::Idle,
@@ -109,6 +113,11 @@ impl Tty {
             Ok(false) => Ok(Step::Idle),
             // As on a serial line: what nobody took in time is gone, and the line goes on.
             Err(Error::MessagesLost { .. }) => Ok(Step::Busy),
+            // So is what the peer has no fit buffer for.
+            Err(Error::Rpmsg(_)) => {
+                self.held.clear();
+                Ok(Step::Busy)
+            }
             Err(
                 Error::PeerRestarted { .. } | Error::LinkBroken(_) | Error::ServiceWithdrawn { .. },
             ) => {

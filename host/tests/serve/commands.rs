@@ -1,22 +1,18 @@
-//! `corewarden serve` and the commands that ask it, as processes, against a device in this one.
+//! What the server does for its clients, and the commands that ask it.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use corewarden::client::{Client, Reason};
-use corewarden::hub::Options;
-use corewarden::peer::{Meeting, Role, join};
-use corewarden::place::Geometry;
-use corewarden::{Access, Error, Limit};
-use tempfile::TempDir;
+use corewarden::{Error, Limit};
+
+use crate::support::{Bench, LONG, long, text};
 
 #[test]
 fn any_language_talks_to_a_service_by_its_socket() {
@@ -266,6 +262,33 @@ fn a_capture_is_read_by_tshark_with_our_dissector() {
     assert!(back.count() > 0, "{shown}");
 }
 
+#[test]
+fn an_announcement_is_shown_in_clear_text_by_tshark() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let file = bench.folder.path().join("link.pcapng");
+    let mut capture = bench
+        .command(&["capture", file.to_str().unwrap()])
+        .args(["--control", &server.control(), "--packets", "30"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It begins before the link does.
+    while !fs::metadata(&file).is_ok_and(|file| file.len() > 0) {
+        assert_eq!(capture.try_wait().unwrap(), None, "the capture ended");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let _core = bench.core();
+    while capture.try_wait().unwrap().is_none() {
+        drop(server.client());
+    }
+    let output = tshark(&file).output().unwrap();
+    let shown = text(&output.stdout);
+    for announced in ["announces echo at ", "announces console at "] {
+        assert!(shown.contains(announced), "{shown}{}", text(&output.stderr));
+    }
+}
+
 /// Reads `capture` with our dissector. Wireshark since 4.4 runs no Lua for root, so root becomes somebody else, who may read copies only.
 fn tshark(capture: &Path) -> Command {
     let folder = capture.with_file_name("wireshark");
@@ -341,205 +364,4 @@ fn a_configuration_that_breaks_a_rule_is_refused_in_one_line() {
     assert_eq!(text(&output.stderr), expected);
 }
 
-/// A folder with a meeting, which lasts as long as this.
-struct Bench {
-    folder: TempDir,
-    done: Arc<AtomicBool>,
-    meeting: Option<JoinHandle<()>>,
-}
-
-/// A device that echoes at `echo` and at `console`.
-struct Core {
-    crashed: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-/// The server's process, which is killed when this is dropped.
-struct Server {
-    child: Child,
-    folder: PathBuf,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("link");
-        let meeting = Meeting::at(&path, Geometry::default(), Access::default()).unwrap();
-        let done = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&done);
-        let meeting = thread::spawn(move || {
-            while !seen.load(Ordering::Relaxed) {
-                meeting.attend(Duration::from_millis(20)).unwrap();
-            }
-        });
-        let config = format!(
-            "folder = \"{0}/run\"\npatience = 300\nqueue = 64\n\
-             [link]\nmeeting = \"{0}/link\"\n\
-             [[service]]\nname = \"echo\"\nmode = 0o640\n\
-             [[service]]\nname = \"missing\"\n\
-             [[service]]\nname = \"console\"\nface = \"tty\"\nfile = \"ttyCore\"\n",
-            folder.path().display()
-        );
-        fs::write(folder.path().join("serve.toml"), config).unwrap();
-        Bench {
-            folder,
-            done,
-            meeting: Some(meeting),
-        }
-    }
-
-    fn core(&self) -> Core {
-        let path = self.folder.path().join("link");
-        let crashed = Arc::new(AtomicBool::new(false));
-        let hub = join(&path, Role::Device, Options::default(), long()).unwrap();
-        let threads = ["echo", "console"].map(|service| {
-            let (hub, crashed) = (hub.clone(), Arc::clone(&crashed));
-            thread::spawn(move || {
-                let forever = Limit::after(Duration::MAX).unless(&crashed);
-                let outcome = (|| {
-                    let mut endpoint = hub.serve(service, forever)?;
-                    loop {
-                        let answered = endpoint.recv(forever).and_then(|message| {
-                            endpoint.send_to(message.source, &message.payload, forever)
-                        });
-                        match answered {
-                            Err(Error::PeerRestarted { .. }) => endpoint.reopen(forever)?,
-                            // The link goes with its endpoints, without a word, as if power was cut.
-                            Err(Error::Interrupted) => {
-                                std::mem::forget(endpoint);
-                                return Err(Error::Interrupted);
-                            }
-                            answered => answered?,
-                        }
-                    }
-                })();
-                std::mem::forget(hub);
-                assert_eq!(outcome, Err::<(), _>(Error::Interrupted));
-            })
-        });
-        std::mem::forget(hub);
-        Core {
-            crashed,
-            threads: threads.into(),
-        }
-    }
-
-    fn serve(&self) -> Server {
-        let child = self
-            .command(&["serve", "--config", &self.config()])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut server = Server {
-            child,
-            folder: self.folder.path().join("run"),
-        };
-        let start = Instant::now();
-        // Clients may come once the last socket is there.
-        while Client::connect(&server.file("missing")).is_err() || !server.file("ttyCore").exists()
-        {
-            assert_eq!(server.child.try_wait().unwrap(), None, "the server ended");
-            assert!(start.elapsed() < LONG, "the server does not listen");
-            thread::sleep(Duration::from_millis(5));
-        }
-        server
-    }
-
-    fn config(&self) -> String {
-        self.folder.path().join("serve.toml").display().to_string()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("corewarden"));
-        command.args(arguments);
-        command
-    }
-
-    fn corewarden(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        self.done.store(true, Ordering::Relaxed);
-        let _ = self.meeting.take().unwrap().join();
-    }
-}
-
-impl Core {
-    fn crash(mut self) {
-        self.crashed.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            thread.join().unwrap();
-        }
-    }
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        self.crashed.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Server {
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    fn control(&self) -> String {
-        self.file("control").display().to_string()
-    }
-
-    /// A client of a service that answers; the first one may come before the link is up.
-    fn client(&self) -> Client {
-        let start = Instant::now();
-        loop {
-            let client = Client::connect(&self.file("echo")).unwrap();
-            client.send(b"there?", long()).unwrap();
-            match client.recv(long()) {
-                Ok(answer) => {
-                    assert_eq!(answer, b"there?");
-                    return client;
-                }
-                Err(Error::ServerClosed { .. }) => assert!(start.elapsed() < LONG),
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-
-    fn counters(&self) -> serde_json::Value {
-        let output = Command::new(assert_cmd::cargo::cargo_bin!("corewarden"))
-            .args(["top", "--json", "--control", &self.control()])
-            .output()
-            .unwrap();
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    fn lost(&self) -> u64 {
-        let counters = self.counters();
-        let endpoints = counters["endpoints"].as_array().unwrap();
-        endpoints.iter().filter_map(|e| e["lost"].as_u64()).sum()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn long() -> Limit<'static> {
-    Limit::after(LONG)
-}
-
 const NOBODY: u32 = 65534;
-const LONG: Duration = Duration::from_secs(120);

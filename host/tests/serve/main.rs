@@ -1,0 +1,5 @@
+//! `corewarden serve` and the commands that ask it, as processes, against a device in this one.
+
+mod commands;
+mod hostile;
+mod support;
