@@ -15,6 +15,14 @@ pub enum Ring {
 }
 
 impl Ring {
+    /// The one for the other way.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::ToDevice => Self::ToDriver,
+            Self::ToDriver => Self::ToDevice,
+        }
+    }
+
     /// The ring's number in the resource table.
     pub const fn number(self) -> u8 {
         match self {

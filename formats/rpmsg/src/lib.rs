@@ -15,7 +15,7 @@
 //!
 //! A [`Link`] moves messages over two rings in a [`SharedMemory`]: as [`Driver`] it owns the buffers (Linux' role), as
 //! [`Device`] it borrows them (the core's role). Both run the same code, over split rings and over packed ones ([`PackedDriver`],
-//! [`PackedDevice`]); what of them is used and what is refused stands in rpmsg-rings.md. What one side wrote it remembers privately and never
+//! [`PackedDevice`]), or, between two of our own sides, as [`Symmetric`] with each side's buffers its own; what of rings is used and what is refused stands in rpmsg-rings.md. What one side wrote it remembers privately and never
 //! reads back; what the peer wrote is read once, judged, and only then used, so a lie becomes an [`Error`] that names the broken
 //! rule. Nothing is published and no kick is asked for before [`Link::flush`], so batches cost one index write and one kick.
 //!
@@ -90,7 +90,7 @@ pub use layout::{BufferSizes, LinkLayout, Ring, VringLayout, Window};
 pub use lifecycle::{
     DeviceLife, DeviceStep, DriverLife, DriverStep, RestartSign, Status, StatusWord,
 };
-pub use link::{Device, Driver, Link, PackedDevice, PackedDriver, RxBuffer, TxBuffer};
+pub use link::{Device, Driver, Link, PackedDevice, PackedDriver, RxBuffer, Symmetric, TxBuffer};
 pub use memory::{Coherence, SharedMemory};
 pub use name_service::{Announcement, Change, ServiceName, Services};
 pub use raw::{

@@ -261,11 +261,15 @@ pub struct DeviceLife {
     driver: Option<u32>,
     stage: DeviceStage,
     attachments: u32,
+    /// We write the ring that we send in.
+    prepares: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DeviceStage {
     Waiting,
+    /// Our ring is being prepared for this driver's generation.
+    Preparing(u32),
     Running,
     /// A driver without generations broke the rings; only its next reset makes them usable.
     Shunning,
@@ -278,6 +282,8 @@ pub enum DeviceStep {
     Wait,
     /// Our generation line changed: kick both rings, then step again.
     Kick,
+    /// Prepare the ring that we send in, then call [`DeviceLife::ready`]; only on a symmetric link.
+    Prepare,
     /// The rings are ours to join: attach with this generation.
     Attach(u32),
     /// The link is valid.
@@ -299,6 +305,16 @@ impl DeviceLife {
             driver: None,
             stage: DeviceStage::Waiting,
             attachments: generation,
+            prepares: false,
+        }
+    }
+
+    /// The same on a symmetric link, where we write the ring that we send in (rpmsg-rings.md, R17).
+    #[must_use]
+    pub const fn symmetric(self) -> Self {
+        Self {
+            prepares: true,
+            ..self
         }
     }
 
@@ -325,24 +341,48 @@ impl DeviceLife {
         }
         if driver != self.driver {
             // We are off the rings here, so this is the moment at which the driver may write them (L4).
-            self.driver = driver;
-            self.stage = DeviceStage::Waiting;
-            let line = self.status.line(raw::DEVICE_LINE);
-            line.write(memory, self.generation, driver.unwrap_or(0));
-            return DeviceStep::Kick;
+            let Some(generation) = driver.filter(|_| self.prepares) else {
+                self.answer(memory, driver);
+                return DeviceStep::Kick;
+            };
+            // And we may write ours, unless it is still read by one that is attached to the device before us (R17).
+            if theirs.echo(memory) != 0 {
+                self.stage = DeviceStage::Waiting;
+                return DeviceStep::Wait;
+            }
+            self.stage = DeviceStage::Preparing(generation);
+            return DeviceStep::Prepare;
         }
         if !ready {
             self.stage = DeviceStage::Waiting;
             return DeviceStep::Wait;
         }
         // A driver that speaks generations must have prepared the rings for us, not for the firmware before us (L7).
-        let for_us = driver.is_none() || theirs.echo(memory) == self.generation;
+        let for_us = match driver {
+            Some(_) => theirs.echo(memory) == self.generation,
+            None => !self.prepares,
+        };
         if self.stage == DeviceStage::Shunning || !for_us {
             return DeviceStep::Wait;
         }
         self.stage = DeviceStage::Running;
         self.attachments = following(self.attachments);
         DeviceStep::Attach(self.attachments)
+    }
+
+    /// The ring that we send in is prepared: lets the driver have it, for whose generation that was (R17); kick both rings afterwards.
+    pub fn ready<M: SharedMemory>(&mut self, memory: &M) {
+        if let DeviceStage::Preparing(generation) = self.stage {
+            self.answer(memory, Some(generation));
+        }
+    }
+
+    /// Echoes the driver's generation (L4).
+    fn answer<M: SharedMemory>(&mut self, memory: &M, driver: Option<u32>) {
+        self.driver = driver;
+        self.stage = DeviceStage::Waiting;
+        let line = self.status.line(raw::DEVICE_LINE);
+        line.write(memory, self.generation, driver.unwrap_or(0));
     }
 
     /// The link broke ([`Error::breaks_link`]): drop it, and ask for another by a new generation (L9); kick both rings afterwards.

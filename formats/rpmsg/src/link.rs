@@ -6,7 +6,7 @@ use crate::memory::SharedMemory;
 use crate::raw::{self, Header};
 use crate::ring::engine::{Engine, Slot};
 use crate::ring::wire::Plan;
-use crate::ring::{DeviceQueue, DriverQueue, Kick, Packed, Queue, Quirks, RingKind};
+use crate::ring::{DeviceQueue, DriverQueue, Kick, Packed, Queue, Quirks, RingKind, Split};
 
 /// A link in the driver's role over split rings: it owns the buffers, and receives on ring 0.
 pub type Driver<M, const N: usize> = Link<M, DriverQueue<N>>;
@@ -19,6 +19,9 @@ pub type PackedDriver<M, const N: usize> = Link<M, DriverQueue<N, Packed>>;
 
 /// A link in the device's role over packed rings.
 pub type PackedDevice<M, const N: usize> = Link<M, DeviceQueue<N, Packed>>;
+
+/// A link between two of our own sides, each of which owns the buffers it sends in (rpmsg-rings.md, R16 to R18).
+pub type Symmetric<M, const N: usize, K = Split> = Link<M, DeviceQueue<N, K>, DriverQueue<N, K>>;
 
 /// Both rings of an RPMsg device, from one side.
 ///
@@ -118,6 +121,43 @@ impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DeviceQueue<N, K>> {
     }
 }
 
+impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DeviceQueue<N, K>, DriverQueue<N, K>> {
+    /// Writes the ring empty that we send in.
+    ///
+    /// Only while the peer leaves it alone (rpmsg-rings.md, R17): a life's driver at [`crate::DriverStep::Prepare`], its device
+    /// at [`crate::DeviceStep::Prepare`].
+    pub fn prepare(
+        memory: &M,
+        layout: &LinkLayout,
+        sending: Ring,
+        sizes: impl Into<BufferSizes>,
+    ) -> Result<(), Error> {
+        let sizes = sizes.into().checked()?;
+        buffers(layout, sizes)?;
+        let [_, plan] = plans(layout, sending.other(), [false; 2], Quirks::default());
+        DriverQueue::<N, K>::lay(memory, &plan, sizes)
+    }
+
+    /// Takes the ring that we prepared and the one that the peer did, of which neither carried anything yet.
+    ///
+    /// A life's driver does so before [`crate::DriverLife::ready`], its device at [`crate::DeviceStep::Attach`]. Both give the same
+    /// sizes. `generation` marks the handles of this attachment.
+    pub fn attach(
+        memory: M,
+        layout: LinkLayout,
+        sending: Ring,
+        sizes: impl Into<BufferSizes>,
+        generation: u32,
+    ) -> Result<Self, Error> {
+        let sizes = sizes.into().checked()?;
+        let area = buffers(&layout, sizes)?;
+        let [receiving, sending] = plans(&layout, sending.other(), [false; 2], Quirks::default());
+        let receive = DeviceQueue::start(&memory, &receiving)?;
+        let transmit = DriverQueue::start(&sending, sizes)?;
+        Self::new(memory, area, generation, receive, transmit)
+    }
+}
+
 /// Where both sides' buffers may be, if that has room for one of these sizes for each descriptor.
 fn buffers(layout: &LinkLayout, sizes: BufferSizes) -> Result<Area, Error> {
     // No overflow: at most 2^15 times 2^32, twice.
@@ -140,10 +180,6 @@ fn plans(
     quirks: Quirks,
 ) -> [Plan<'_>; 2] {
     let [first, second] = device_fills;
-    let sending = match receiving {
-        Ring::ToDevice => Ring::ToDriver,
-        Ring::ToDriver => Ring::ToDevice,
-    };
     let plan = |ring, device_fills, quirks| Plan {
         link,
         ring,
@@ -156,7 +192,7 @@ fn plans(
     };
     [
         plan(receiving, first, quirks),
-        plan(sending, second, outbound),
+        plan(receiving.other(), second, outbound),
     ]
 }
 

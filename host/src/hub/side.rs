@@ -181,7 +181,7 @@ fn step_device(
     // A driver that changes its mind all the time keeps us no longer than this.
     for _ in 0..STEPS {
         match life.step(memory) {
-            DeviceStep::Wait | DeviceStep::Run => return Ok(Turn::Rest),
+            DeviceStep::Wait | DeviceStep::Prepare | DeviceStep::Run => return Ok(Turn::Rest),
             DeviceStep::Kick => place.ring_all(bell)?,
             DeviceStep::Detach(sign) => return Ok(Turn::Down(sign)),
             DeviceStep::Attach(generation) => {

@@ -226,7 +226,7 @@ impl Machine {
 
     fn step(&mut self) {
         match self.life.step(&self.window) {
-            DeviceStep::Wait => self.rest(),
+            DeviceStep::Wait | DeviceStep::Prepare => self.rest(),
             DeviceStep::Kick => ring_both(&mut self.bell),
             DeviceStep::Attach(generation) => {
                 let link = Device::attach(

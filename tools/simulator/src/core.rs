@@ -143,7 +143,7 @@ fn serve(memory: &Mapping, place: Place, bell: &mut Bell, held: &AtomicBool) -> 
     bell.ring_both();
     while !held.load(Ordering::Relaxed) {
         match life.step(memory) {
-            DeviceStep::Wait => bell.sleep(),
+            DeviceStep::Wait | DeviceStep::Prepare => bell.sleep(),
             DeviceStep::Kick => bell.ring_both(),
             DeviceStep::Attach(generation) => match Service::new(memory, layout, generation) {
                 Ok(begun) => service = Some(begun),

@@ -418,6 +418,7 @@ proptest! {
                     DeviceStep::Run => prop_assert!(device_is_on_the_rings),
                     DeviceStep::Detach(_) => device_is_on_the_rings = false,
                     DeviceStep::Wait | DeviceStep::Kick => prop_assert!(!device_is_on_the_rings),
+                    DeviceStep::Prepare => prop_assert!(false, "on a link that is not symmetric"),
                 },
                 Happening::LinuxRestarts => driver = Some(begin()),
                 Happening::CoreRestarts | Happening::ImageLoaded => {

@@ -10,7 +10,7 @@ use rpmsg::{
 
 use crate::support::{
     BASE, BUFFER, BUFFERS, COUNT, Kind, Memory, TO_DEVICE, TO_DRIVER,
-    assert_link_works_after_attaching_anew, both, device_of, driver_of, status,
+    assert_link_works_after_attaching_anew, both, device_of, driver_of, status, symmetric_of,
 };
 
 #[derive(Clone, Debug)]
@@ -132,6 +132,9 @@ fn lie_to<K: Kind>(rounds: &[(Vec<Lie>, bool)]) {
     let host = Session::new(driver_of::<K>(&memory));
     let core = Session::new(device_of::<K>(&memory));
     survive(&memory, host, core, rounds);
+    let memory = Memory::of::<K>();
+    let [one, other] = symmetric_of::<K>(&memory).map(Session::new);
+    survive(&memory, one, other, rounds);
 }
 
 /// Both work on while lies are told.
@@ -231,8 +234,21 @@ fn every_word_of_both_rings_set_to_every_awkward_value_is_survived() {
 /// How often a rule was seen broken once a word was set.
 fn awkward<K: Kind>(at: u32, value: u32) -> usize {
     let memory = Memory::of::<K>();
-    let mut host = Session::new(driver_of::<K>(&memory));
-    let mut core = Session::new(device_of::<K>(&memory));
+    let host = Session::new(driver_of::<K>(&memory));
+    let core = Session::new(device_of::<K>(&memory));
+    let refused = survive_word(&memory, host, core, at, value);
+    let memory = Memory::of::<K>();
+    let [one, other] = symmetric_of::<K>(&memory).map(Session::new);
+    refused + survive_word(&memory, one, other, at, value)
+}
+
+fn survive_word<M: SharedMemory, R: Queue, T: Queue, P: Queue, Q: Queue>(
+    memory: &Memory,
+    mut host: Session<M, R, 2, T>,
+    mut core: Session<M, P, 2, Q>,
+    at: u32,
+    value: u32,
+) -> usize {
     host.open(None).unwrap();
     core.open(None).unwrap();
     for round in 0..3 {
@@ -242,7 +258,7 @@ fn awkward<K: Kind>(at: u32, value: u32) -> usize {
     memory.poke(at, &value.to_le_bytes());
     let refused = (0..3).map(|round| work(&mut host, round) + work(&mut core, round));
     let refused = refused.sum();
-    assert_link_works_after_attaching_anew(&memory);
+    assert_link_works_after_attaching_anew(memory);
     refused
 }
 

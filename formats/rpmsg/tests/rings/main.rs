@@ -18,4 +18,5 @@ mod rules;
 mod session;
 mod support;
 mod surface;
+mod symmetric;
 mod threads;

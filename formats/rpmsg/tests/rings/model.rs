@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 use rpmsg::{Error, Link, Queue, RxBuffer, SharedMemory, TxBuffer};
 
-use crate::support::{COUNT, Kind, Memory, both, device_of, driver_of};
+use crate::support::{COUNT, Kind, Memory, both, device_of, driver_of, symmetric_of};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -146,6 +146,9 @@ fn compare<K: Kind>(actions: &[(bool, Action)]) {
     let mut host = Side::new(driver_of::<K>(&memory));
     let mut core = Side::new(device_of::<K>(&memory));
     follow(&mut host, &mut core, actions);
+    let memory = Memory::of::<K>();
+    let [mut one, mut other] = symmetric_of::<K>(&memory).map(Side::new);
+    follow(&mut one, &mut other, actions);
 }
 
 /// Does all of it, and then proves that every message arrives and no buffer was lost on the way.

@@ -7,7 +7,7 @@ use std::{fs, iter};
 const TEXTS: [(&str, char, u32); 3] = [
     ("rpmsg-features.md", 'F', 10),
     ("rpmsg-lifecycle.md", 'L', 15),
-    ("rpmsg-rings.md", 'R', 15),
+    ("rpmsg-rings.md", 'R', 18),
 ];
 /// Who keeps them.
 const CRATES: [&str; 2] = ["formats/rpmsg", "host"];

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use rpmsg::{
-    Coherence, DeviceQueue, DriverQueue, Link, LinkLayout, Packed, Quirks, RingKind, SharedMemory,
-    Split, StatusWord, VringLayout, Window,
+    Coherence, DeviceQueue, DriverQueue, Link, LinkLayout, Packed, Queue, Quirks, Ring, RingKind,
+    SharedMemory, Split, StatusWord, Symmetric, VringLayout, Window,
 };
 
 /// Where the core sees the window.
@@ -148,6 +148,19 @@ impl Memory {
             halves: [K::halves(TO_DRIVER), K::halves(TO_DEVICE)],
             works: works::<K>,
         }
+    }
+
+    /// What one side of a symmetric link may reach, which sends in this ring.
+    pub(crate) fn symmetric(&self, sending: Ring) -> Side<'_> {
+        let [to_driver, to_device] = &self.halves;
+        let (line, sends, receives) = match sending {
+            Ring::ToDevice => (0..0xE40, to_device, to_driver),
+            Ring::ToDriver => (0xE40..0xE80, to_driver, to_device),
+        };
+        let [driver, device] = sends;
+        let whole = driver[0].start..device[device.len() - 1].end;
+        let [_, device] = receives.clone();
+        self.side([vec![line, whole], device].concat())
     }
 
     /// What the driver may reach.
@@ -347,9 +360,22 @@ pub(crate) fn device_of<K: Kind>(memory: &Memory) -> DeviceOf<'_, K> {
     DeviceOf::attach(memory.device(), layout_of::<K>(), 1, Quirks::default()).unwrap()
 }
 
+/// Either side of a symmetric link.
+pub(crate) type SymmetricOf<'a, K> = Symmetric<Side<'a>, CAPACITY, K>;
+
+/// Both sides of a symmetric link: the one that sends in ring 1, and the other one.
+pub(crate) fn symmetric_of<K: Kind>(memory: &Memory) -> [SymmetricOf<'_, K>; 2] {
+    let layout = layout_of::<K>();
+    let sides = [Ring::ToDevice, Ring::ToDriver].map(|ring| (ring, memory.symmetric(ring)));
+    for (ring, side) in &sides {
+        SymmetricOf::<K>::prepare(side, &layout, *ring, BUFFER).unwrap();
+    }
+    sides.map(|(ring, side)| SymmetricOf::attach(side, layout, ring, BUFFER, 1).unwrap())
+}
+
 /// The payload of the next message, if there is one.
-pub(crate) fn next<M: SharedMemory, Q: rpmsg::Queue>(
-    link: &mut rpmsg::Link<M, Q>,
+pub(crate) fn next<M: SharedMemory, R: Queue, T: Queue>(
+    link: &mut Link<M, R, T>,
 ) -> Result<Option<Vec<u8>>, rpmsg::Error> {
     let Some(message) = link.receive()? else {
         return Ok(None);
@@ -367,8 +393,15 @@ pub(crate) fn assert_link_works_after_attaching_anew(memory: &Memory) {
 }
 
 fn works<K: Kind>(memory: &Memory) {
-    let mut driver = driver_of::<K>(memory);
-    let mut device = device_of::<K>(memory);
+    pass_both_ways(driver_of::<K>(memory), device_of::<K>(memory));
+    let [one, other] = symmetric_of::<K>(memory);
+    pass_both_ways(one, other);
+}
+
+fn pass_both_ways<M: SharedMemory, R: Queue, T: Queue, P: Queue, Q: Queue>(
+    mut driver: Link<M, R, T>,
+    mut device: Link<M, P, Q>,
+) {
     for round in 0..40_u8 {
         driver.send(1024, 53, &[round, 1, 2]).unwrap();
         assert!(driver.flush().is_needed());

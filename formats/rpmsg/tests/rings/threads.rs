@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use rpmsg::{
-    Coherence, Device, Driver, Error, Kick, Link, LinkLayout, PackedDevice, PackedDriver, Queue,
-    Quirks, SharedMemory, VringLayout, Window,
+    Coherence, Device, Driver, Error, Kick, Link, LinkLayout, Packed, PackedDevice, PackedDriver,
+    Queue, Quirks, Ring, RingKind, SharedMemory, Split, Symmetric, VringLayout, Window,
 };
 
 const SIZE: u32 = 0x8000;
@@ -164,6 +164,23 @@ fn two_threads_talk_and_sleep_and_lose_nothing_over_packed_rings() {
         let core = PackedDevice::<_, 16>::attach(&words, layout, 1, Quirks::default()).unwrap();
         meet(host, core);
     }
+}
+
+#[test]
+fn two_threads_talk_and_sleep_and_lose_nothing_over_symmetric_links() {
+    fn over<K: RingKind<Aside: Send> + Send>(layout: LinkLayout) {
+        let words = words();
+        let rings = [Ring::ToDevice, Ring::ToDriver];
+        for ring in rings {
+            Symmetric::<_, 16, K>::prepare(&&words, &layout, ring, 64).unwrap();
+        }
+        let [one, other] =
+            rings.map(|ring| Symmetric::<_, 16, K>::attach(&words, layout, ring, 64, 1).unwrap());
+        meet(one, other);
+    }
+    over::<Split>(layout(|window, at| VringLayout::new(window, at, 16, 64)));
+    let packed = layout(|window, at| VringLayout::packed(window, at, 16));
+    over::<Packed>(packed.with_event_index());
 }
 
 fn words() -> Words {

@@ -122,7 +122,7 @@ impl<S: Serve> Core<S> {
                 die();
             }
             match self.life.step(&Shared) {
-                DeviceStep::Wait => sleep(),
+                DeviceStep::Wait | DeviceStep::Prepare => sleep(),
                 DeviceStep::Kick => ring_both(),
                 DeviceStep::Attach(generation) => self.attach(generation),
                 DeviceStep::Run => self.work(),
