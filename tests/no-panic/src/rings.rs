@@ -6,8 +6,8 @@ use core::sync::atomic::Ordering;
 use rpmsg::{
     Agreement, Announcement, BufferSizes, Change, Coherence, Device, DeviceLife, DeviceQueue,
     DeviceStep, Driver, DriverLife, DriverQueue, DriverStep, Endpoint, Error, Event, Features,
-    Kick, LinkLayout, Quirks, RxBuffer, ServiceName, Services, Session, SharedMemory, StatusWord,
-    TxBuffer, VringLayout, Window,
+    Kick, LinkLayout, Packed, PackedDevice, PackedDriver, Quirks, Ring, RxBuffer, ServiceName,
+    Services, Session, SharedMemory, StatusWord, Symmetric, TxBuffer, VringLayout, Window,
 };
 
 /// Memory in which every load answers something else.
@@ -43,6 +43,10 @@ impl SharedMemory for Anything {
 
 type AnyDriver = Driver<Anything, 256>;
 type AnyDevice = Device<Anything, 256>;
+type AnyPackedDriver = PackedDriver<Anything, 256>;
+type AnyPackedDevice = PackedDevice<Anything, 256>;
+type AnySymmetric = Symmetric<Anything, 256>;
+type AnyPackedSymmetric = Symmetric<Anything, 256, Packed>;
 type DriverSession = Session<Anything, DriverQueue<256>, 4>;
 type DeviceSession = Session<Anything, DeviceQueue<256>, 4>;
 
@@ -56,8 +60,11 @@ pub fn ring_layout(
     let window = Window::new(window.0, window.1)?;
     let [one, two, buffers] = addresses;
     let [first, second] = counts;
-    let to_driver = VringLayout::new(&window, one, first, align)?;
-    let to_device = VringLayout::new(&window, two, second, align)?;
+    let ring = |address, count| match align {
+        0 => VringLayout::packed(&window, address, count),
+        _ => VringLayout::new(&window, address, count, align),
+    };
+    let (to_driver, to_device) = (ring(one, first)?, ring(two, second)?);
     LinkLayout::new(window, to_driver, to_device, buffers, align)
 }
 
@@ -72,19 +79,30 @@ pub fn agreed(offer: u64, config: &[u8], bits: u64, device: bool) -> Result<Feat
     Ok(agreed.features())
 }
 
-#[unsafe(no_mangle)]
-pub fn ring_driver(
-    layout: LinkLayout,
-    sizes: BufferSizes,
-    at: u32,
-    quirks: Quirks,
-) -> Result<AnyDriver, Error> {
-    AnyDriver::attach(Anything, layout, sizes, at, quirks)
+/// Instantiates a link's constructors for both kinds of rings.
+macro_rules! attachments {
+    ( $( $driver:ident, $device:ident, $alike:ident: $one:ty, $two:ty, $both:ty; )+ ) => { $(
+        #[unsafe(no_mangle)]
+        pub fn $driver(layout: LinkLayout, sizes: BufferSizes, at: u32, quirks: Quirks) -> Result<$one, Error> {
+            <$one>::attach(Anything, layout, sizes, at, quirks)
+        }
+
+        #[unsafe(no_mangle)]
+        pub fn $device(layout: LinkLayout, at: u32, quirks: Quirks) -> Result<$two, Error> {
+            <$two>::attach(Anything, layout, at, quirks)
+        }
+
+        #[unsafe(no_mangle)]
+        pub fn $alike(layout: LinkLayout, sizes: BufferSizes, at: u32, sending: Ring) -> Result<$both, Error> {
+            <$both>::prepare(&Anything, &layout, sending, sizes)?;
+            <$both>::attach(Anything, layout, sending, sizes, at)
+        }
+    )+ };
 }
 
-#[unsafe(no_mangle)]
-pub fn ring_device(layout: LinkLayout, at: u32, quirks: Quirks) -> Result<AnyDevice, Error> {
-    AnyDevice::attach(Anything, layout, at, quirks)
+attachments! {
+    split_driver, split_device, split_alike: AnyDriver, AnyDevice, AnySymmetric;
+    packed_driver, packed_device, packed_alike: AnyPackedDriver, AnyPackedDevice, AnyPackedSymmetric;
 }
 
 /// Instantiates a link's methods for both roles.
@@ -133,6 +151,10 @@ macro_rules! links {
 links! {
     driver_take, driver_commit, driver_send, driver_read, driver_release, driver_wake: AnyDriver;
     device_take, device_commit, device_send, device_read, device_release, device_wake: AnyDevice;
+    packed_driver_take, packed_driver_commit, packed_driver_send, packed_driver_read, packed_driver_release, packed_driver_wake: AnyPackedDriver;
+    packed_device_take, packed_device_commit, packed_device_send, packed_device_read, packed_device_release, packed_device_wake: AnyPackedDevice;
+    alike_take, alike_commit, alike_send, alike_read, alike_release, alike_wake: AnySymmetric;
+    packed_alike_take, packed_alike_commit, packed_alike_send, packed_alike_read, packed_alike_release, packed_alike_wake: AnyPackedSymmetric;
 }
 
 /// Instantiates a session's methods for both roles.
@@ -221,7 +243,13 @@ pub fn life_device(status: StatusWord) -> DeviceLife {
 }
 
 #[unsafe(no_mangle)]
+pub fn life_device_symmetric(life: DeviceLife) -> DeviceLife {
+    life.symmetric()
+}
+
+#[unsafe(no_mangle)]
 pub fn life_device_step(life: &mut DeviceLife) -> DeviceStep {
     life.renew(&Anything);
+    life.ready(&Anything);
     life.step(&Anything)
 }

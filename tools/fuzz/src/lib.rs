@@ -16,7 +16,7 @@ mod services;
 pub use features::features;
 pub use name_service::name_service;
 pub use parsers::{bundle, certificate, protocol, resource_table, trust_update};
-pub use rings::{device, driver};
+pub use rings::{device, driver, packed_device, packed_driver, symmetric};
 pub use search::{Finding, search};
 pub use seeds::Seed;
 pub use services::services;
@@ -33,7 +33,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 13] = [
     Target {
         name: "bundle",
         run: bundle,
@@ -65,6 +65,16 @@ pub const TARGETS: [Target; 10] = [
         seeds: seeds::name_service,
     },
     Target {
+        name: "packed-device",
+        run: packed_device,
+        seeds: seeds::packed_rings,
+    },
+    Target {
+        name: "packed-driver",
+        run: packed_driver,
+        seeds: seeds::packed_rings,
+    },
+    Target {
         name: "protocol",
         run: protocol,
         seeds: seeds::protocol,
@@ -78,6 +88,11 @@ pub const TARGETS: [Target; 10] = [
         name: "services",
         run: services,
         seeds: seeds::services,
+    },
+    Target {
+        name: "symmetric",
+        run: symmetric,
+        seeds: seeds::packed_rings,
     },
     Target {
         name: "trust-update",

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use rpmsg::{Coherence, LinkLayout, SharedMemory, VringLayout, Window};
+use rpmsg::{Coherence, LinkLayout, Ring, SharedMemory, VringLayout, Window};
 
 /// Descriptors of each ring.
 pub(crate) const COUNT: u16 = 8;
@@ -24,36 +24,61 @@ pub(crate) struct Parts {
     at: u32,
 }
 
+/// What the rings are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Split,
+    Packed,
+}
+
 impl Parts {
-    /// Descriptors and available ring, behind which stands the index that the driver asks for.
-    fn drivers(self) -> Range<u32> {
-        self.at..self.at + 16 * u32::from(COUNT) + 6 + 2 * u32::from(COUNT)
+    /// Descriptors and what the driver asks for, behind the available ring if there is one.
+    fn drivers(self, kind: Kind) -> Vec<Range<u32>> {
+        let descriptors = 16 * u32::from(COUNT);
+        let behind = match kind {
+            Kind::Split => 6 + 2 * u32::from(COUNT),
+            Kind::Packed => 4,
+        };
+        Vec::from([(); 1].map(|()| self.at..self.at + descriptors + behind))
     }
 
-    fn devices(self) -> Range<u32> {
-        let at = self.at + USED;
-        at..at + 6 + 8 * u32::from(COUNT)
+    /// The used ring; or descriptors, and what the device asks for.
+    fn devices(self, kind: Kind) -> Vec<Range<u32>> {
+        let end = self.at + 16 * u32::from(COUNT);
+        let used = self.at + USED;
+        match kind {
+            Kind::Split => Vec::from([(); 1].map(|()| used..used + 6 + 8 * u32::from(COUNT))),
+            Kind::Packed => vec![self.at..end, end + 4..end + 8],
+        }
     }
 
-    fn whole(self) -> Range<u32> {
-        self.drivers().start..self.devices().end
+    /// All of it: the driver writes it empty at attach.
+    fn whole(self, kind: Kind) -> Range<u32> {
+        let ends = self.devices(kind).into_iter().map(|part| part.end);
+        self.at..ends.max().unwrap_or_default()
     }
 }
 
-/// Where the four indices stand, the best words to lie with.
-pub(crate) fn indices() -> [u32; 4] {
+/// Where the words stand that are best to lie with: four indices, or number and marks of the first descriptors.
+pub(crate) fn indices(kind: Kind) -> [u32; 4] {
     let [one, two] = RINGS;
     let available = 16 * u32::from(COUNT) + 2;
-    [
-        one.at + available,
-        one.at + USED + 2,
-        two.at + available,
-        two.at + USED + 2,
-    ]
+    match kind {
+        Kind::Split => [
+            one.at + available,
+            one.at + USED + 2,
+            two.at + available,
+            two.at + USED + 2,
+        ],
+        Kind::Packed => [one.at + 12, one.at + 14, two.at + 12, two.at + 14],
+    }
 }
 
 /// The bytes that both sides share.
-pub(crate) struct Memory(RefCell<Vec<u8>>);
+pub(crate) struct Memory {
+    bytes: RefCell<Vec<u8>>,
+    pub(crate) kind: Kind,
+}
 
 /// One side's way to them.
 pub(crate) struct View<'a> {
@@ -63,59 +88,75 @@ pub(crate) struct View<'a> {
 }
 
 impl Memory {
-    pub(crate) fn new() -> Self {
-        Self(RefCell::new(vec![0; SIZE as usize]))
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            bytes: RefCell::new(vec![0; SIZE as usize]),
+            kind,
+        }
     }
 
     pub(crate) fn driver(&self) -> View<'_> {
-        // Rings whole: the driver writes them empty at attach.
-        self.view(RINGS.map(Parts::whole))
+        self.view(RINGS.map(|ring| vec![ring.whole(self.kind)]).concat())
     }
 
     pub(crate) fn device(&self) -> View<'_> {
-        self.view(RINGS.map(Parts::devices))
+        self.view(RINGS.map(|ring| ring.devices(self.kind)).concat())
     }
 
-    fn view(&self, rings: [Range<u32>; 2]) -> View<'_> {
-        let whole = RINGS.map(Parts::whole);
+    /// One side of a symmetric link, which sends in this ring.
+    pub(crate) fn symmetric(&self, sending: Ring) -> View<'_> {
+        let [to_driver, to_device] = RINGS;
+        let (sends, receives) = match sending {
+            Ring::ToDevice => (to_device, to_driver),
+            Ring::ToDriver => (to_driver, to_device),
+        };
+        let mut ours = receives.devices(self.kind);
+        ours.push(sends.whole(self.kind));
+        self.view(ours)
+    }
+
+    fn view(&self, mut ours: Vec<Range<u32>>) -> View<'_> {
+        ours.push(BUFFERS);
+        let parts = |ring: Parts| [ring.drivers(self.kind), ring.devices(self.kind)].concat();
+        let mut readable = RINGS.map(parts).concat();
+        readable.push(BUFFERS);
         View {
             memory: self,
-            ours: rings.into_iter().chain([BUFFERS]).collect(),
-            readable: whole.into_iter().chain([BUFFERS]).collect(),
+            ours,
+            readable,
         }
+    }
+
+    /// Both rings and the buffers.
+    pub(crate) fn layout(&self) -> LinkLayout {
+        let judged = || {
+            let window = Window::new(BASE, 0x1000)?;
+            let ring = |parts: Parts| {
+                let (at, count) = (BASE + u64::from(parts.at), u32::from(COUNT));
+                match self.kind {
+                    Kind::Split => VringLayout::new(&window, at, count, ALIGN),
+                    Kind::Packed => VringLayout::packed(&window, at, count),
+                }
+            };
+            let [to_driver, to_device] = RINGS.map(ring);
+            let buffers = BASE + u64::from(BUFFERS.start);
+            let size = BUFFERS.end - BUFFERS.start;
+            LinkLayout::new(window, to_driver?, to_device?, buffers, size)
+        };
+        judged().expect("a layout of our own")
     }
 
     /// A word, whoever may write it.
     pub(crate) fn peek(&self, at: u32) -> [u8; 4] {
         let at = at as usize;
-        let bytes = self.0.borrow();
+        let bytes = self.bytes.borrow();
         [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]
     }
 
     pub(crate) fn poke(&self, at: u32, bytes: &[u8]) {
         let at = at as usize;
-        self.0.borrow_mut()[at..at + bytes.len()].copy_from_slice(bytes);
+        self.bytes.borrow_mut()[at..at + bytes.len()].copy_from_slice(bytes);
     }
-}
-
-/// Both rings and the buffers.
-pub(crate) fn layout() -> LinkLayout {
-    let judged = || {
-        let window = Window::new(BASE, 0x1000)?;
-        let [one, two] = RINGS.map(|ring| BASE + u64::from(ring.at));
-        let count = u32::from(COUNT);
-        let to_driver = VringLayout::new(&window, one, count, ALIGN)?;
-        let to_device = VringLayout::new(&window, two, count, ALIGN)?;
-        let buffers = BASE + u64::from(BUFFERS.start);
-        LinkLayout::new(
-            window,
-            to_driver,
-            to_device,
-            buffers,
-            BUFFERS.end - BUFFERS.start,
-        )
-    };
-    judged().expect("a layout of our own")
 }
 
 impl View<'_> {
@@ -133,13 +174,13 @@ impl View<'_> {
 
     fn load<const N: usize>(&self, at: u32) -> [u8; N] {
         let at = self.check(&self.readable, "load", at, N, N as u32);
-        let bytes = self.memory.0.borrow();
+        let bytes = self.memory.bytes.borrow();
         std::array::from_fn(|index| bytes[at + index])
     }
 
     fn store(&self, at: u32, bytes: &[u8], align: u32) {
         let at = self.check(&self.ours, "store", at, bytes.len(), align);
-        self.memory.0.borrow_mut()[at..at + bytes.len()].copy_from_slice(bytes);
+        self.memory.bytes.borrow_mut()[at..at + bytes.len()].copy_from_slice(bytes);
     }
 }
 
@@ -168,7 +209,7 @@ impl SharedMemory for View<'_> {
 
     fn copy_out(&self, at: u32, into: &mut [u8]) {
         let at = self.check(&self.readable, "load", at, into.len(), 4);
-        into.copy_from_slice(&self.memory.0.borrow()[at..at + into.len()]);
+        into.copy_from_slice(&self.memory.bytes.borrow()[at..at + into.len()]);
     }
 }
 

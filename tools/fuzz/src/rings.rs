@@ -5,24 +5,58 @@
 
 use std::collections::VecDeque;
 
-use rpmsg::{Device, Driver, Error, Event, Link, Queue, Quirks, RxBuffer, Session, SharedMemory};
+use rpmsg::{
+    DeviceQueue, DriverQueue, Error, Event, Link, Packed, Queue, Quirks, Ring, RingKind, RxBuffer,
+    Session, SharedMemory, Split, Symmetric,
+};
 
-use crate::memory::{BUFFER, COUNT, Memory, SIZE, View, indices, layout};
+use crate::memory::{BUFFER, COUNT, Kind, Memory, SIZE, View, indices};
 
-/// The driver's side against a device.
+/// The driver's side of split rings against a device.
 pub fn driver(script: &[u8]) {
-    let memory = Memory::new();
-    let (ours, peer) = attach(&memory);
-    Play::new(&memory, ours, peer).follow(script);
-    works_after_attaching_anew(&memory);
+    as_driver::<Split>(&Memory::new(Kind::Split), script);
 }
 
-/// The device's side against a driver.
+/// The device's side of split rings against a driver.
 pub fn device(script: &[u8]) {
-    let memory = Memory::new();
-    let (peer, ours) = attach(&memory);
-    Play::new(&memory, ours, peer).follow(script);
-    works_after_attaching_anew(&memory);
+    as_device::<Split>(&Memory::new(Kind::Split), script);
+}
+
+/// The driver's side of packed rings against a device.
+pub fn packed_driver(script: &[u8]) {
+    as_driver::<Packed>(&Memory::new(Kind::Packed), script);
+}
+
+/// The device's side of packed rings against a driver.
+pub fn packed_device(script: &[u8]) {
+    as_device::<Packed>(&Memory::new(Kind::Packed), script);
+}
+
+/// One side of a symmetric link against the other, over split rings and over packed ones.
+pub fn symmetric(script: &[u8]) {
+    as_equal::<Split>(&Memory::new(Kind::Split), script);
+    as_equal::<Packed>(&Memory::new(Kind::Packed), script);
+}
+
+fn as_driver<K: RingKind>(memory: &Memory, script: &[u8]) {
+    let (ours, peer) = attach::<K>(memory);
+    Play::new(memory, ours, peer).follow(script);
+    let (driver, device) = attach::<K>(memory);
+    works(driver, device);
+}
+
+fn as_device<K: RingKind>(memory: &Memory, script: &[u8]) {
+    let (peer, ours) = attach::<K>(memory);
+    Play::new(memory, ours, peer).follow(script);
+    let (driver, device) = attach::<K>(memory);
+    works(driver, device);
+}
+
+fn as_equal<K: RingKind>(memory: &Memory, script: &[u8]) {
+    let [ours, peer] = attach_alike::<K>(memory);
+    Play::new(memory, ours, peer).follow(script);
+    let [one, other] = attach_alike::<K>(memory);
+    works(one, other);
 }
 
 /// What a step does.
@@ -56,17 +90,17 @@ pub(crate) const STEPS: [Step; 10] = [
     Step::Peer,
 ];
 
-struct Play<'a, Q, P> {
+struct Play<'a, R, T, P, Q> {
     memory: &'a Memory,
-    ours: Session<View<'a>, Q, 2>,
-    peer: Link<View<'a>, P>,
+    ours: Session<View<'a>, R, 2, T>,
+    peer: Link<View<'a>, P, Q>,
     held: VecDeque<RxBuffer>,
     /// What broke a ring: of those we receive on and send in.
     broken: [Option<Error>; 2],
 }
 
-impl<'a, Q: Queue, P: Queue> Play<'a, Q, P> {
-    fn new(memory: &'a Memory, ours: Link<View<'a>, Q>, peer: Link<View<'a>, P>) -> Self {
+impl<'a, R: Queue, T: Queue, P: Queue, Q: Queue> Play<'a, R, T, P, Q> {
+    fn new(memory: &'a Memory, ours: Link<View<'a>, R, T>, peer: Link<View<'a>, P, Q>) -> Self {
         let mut ours = Session::new(ours);
         for address in [Some(SERVED), None] {
             ours.open(address).expect("room for two endpoints");
@@ -142,12 +176,9 @@ impl<'a, Q: Queue, P: Queue> Play<'a, Q, P> {
     }
 
     fn move_index(&mut self, which: u8, by: i8) {
-        let [at, ..] = indices();
-        let at = indices()
-            .into_iter()
-            .cycle()
-            .nth(which.into())
-            .unwrap_or(at);
+        let indices = indices(self.memory.kind);
+        let [at, ..] = indices;
+        let at = indices.into_iter().cycle().nth(which.into()).unwrap_or(at);
         let [low, high, ..] = self.memory.peek(at);
         let moved = u16::from_le_bytes([low, high]).wrapping_add_signed(by.into());
         self.memory.poke(at, &moved.to_le_bytes());
@@ -242,25 +273,39 @@ impl<'a, Q: Queue, P: Queue> Play<'a, Q, P> {
     }
 }
 
-fn attach(memory: &Memory) -> (OurDriver<'_>, OurDevice<'_>) {
-    let driver = Driver::attach(memory.driver(), layout(), BUFFER, 1, Quirks::default());
+fn attach<K: RingKind>(memory: &Memory) -> (OurDriver<'_, K>, OurDevice<'_, K>) {
+    let (layout, quirks) = (memory.layout(), Quirks::default());
+    let driver = OurDriver::attach(memory.driver(), layout, BUFFER, 1, quirks);
     let driver = driver.expect("rings that nobody has touched yet");
-    let device = Device::attach(memory.device(), layout(), 1, Quirks::default());
+    let device = OurDevice::attach(memory.device(), layout, 1, quirks);
     (driver, device.expect("rings as the driver left them"))
 }
 
-/// Whatever stands there, messages pass both ways over rings that are written anew.
-fn works_after_attaching_anew(memory: &Memory) {
-    let (mut driver, mut device) = attach(memory);
+fn attach_alike<K: RingKind>(memory: &Memory) -> [Symmetric<View<'_>, CAPACITY, K>; 2] {
+    let layout = memory.layout();
+    let sides = [Ring::ToDevice, Ring::ToDriver].map(|ring| (ring, memory.symmetric(ring)));
+    for (ring, view) in &sides {
+        Symmetric::<_, CAPACITY, K>::prepare(view, &layout, *ring, BUFFER).expect("a ring of ours");
+    }
+    sides.map(|(ring, view)| {
+        Symmetric::attach(view, layout, ring, BUFFER, 1).expect("rings as both left them")
+    })
+}
+
+/// Whatever stood there, messages pass both ways over rings that are written anew.
+fn works<M: SharedMemory, R: Queue, T: Queue, P: Queue, Q: Queue>(
+    mut driver: Link<M, R, T>,
+    mut device: Link<M, P, Q>,
+) {
     for round in 0..2 * u32::from(COUNT) {
         pass(&mut driver, &mut device, round);
         pass(&mut device, &mut driver, round);
     }
 }
 
-fn pass<M: SharedMemory, Q: Queue, P: Queue>(
-    from: &mut Link<M, Q>,
-    to: &mut Link<M, P>,
+fn pass<M: SharedMemory, R: Queue, T: Queue, P: Queue, Q: Queue>(
+    from: &mut Link<M, R, T>,
+    to: &mut Link<M, P, Q>,
     number: u32,
 ) {
     let sent = number.to_le_bytes();
@@ -273,8 +318,8 @@ fn pass<M: SharedMemory, Q: Queue, P: Queue>(
     let _ = to.flush();
 }
 
-type OurDriver<'a> = Driver<View<'a>, CAPACITY>;
-type OurDevice<'a> = Device<View<'a>, CAPACITY>;
+type OurDriver<'a, K> = Link<View<'a>, DriverQueue<CAPACITY, K>>;
+type OurDevice<'a, K> = Link<View<'a>, DeviceQueue<CAPACITY, K>>;
 
 /// More than the rings have.
 const CAPACITY: usize = 16;

@@ -64,6 +64,17 @@ pub(crate) fn features() -> Vec<Seed> {
     ]
 }
 
+/// What is done is the same; what is lied about stands elsewhere.
+pub(crate) fn packed_rings() -> Vec<Seed> {
+    let mut seeds = seeds![
+        "../corpus/packed-rings/descriptors.hex",
+        "../corpus/packed-rings/marks.hex",
+        "../corpus/packed-rings/returns.hex",
+    ];
+    seeds.extend(rings());
+    seeds
+}
+
 pub(crate) fn name_service() -> Vec<Seed> {
     seeds![
         "../corpus/name-service/comes-and-goes.hex",

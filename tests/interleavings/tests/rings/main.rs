@@ -11,13 +11,17 @@ use std::sync::Arc;
 
 use loom::sync::Notify;
 use loom::thread;
-use rpmsg::{Device, Driver, Error, Kick, Link, LinkLayout, Queue, Quirks, RxBuffer};
+use rpmsg::{
+    DeviceQueue, DriverQueue, Error, Kick, Link, LinkLayout, Packed, Queue, Quirks, Ring, RingKind,
+    RxBuffer, Split, Symmetric,
+};
 
-use crate::memory::{BUFFER, Memory, Plant};
+use crate::memory::{BUFFER, Memory, Plant, Shape};
 
 /// A way through the rings.
 #[derive(Clone, Copy, Debug)]
 struct Case {
+    rings: Rings,
     /// Who sends first.
     driver_sends: bool,
     /// Whether every message is answered, by a flush that shows both rings.
@@ -27,6 +31,16 @@ struct Case {
     descriptors: u32,
     messages: u32,
     plant: Plant,
+}
+
+/// What the link is made of.
+#[derive(Clone, Copy, Debug)]
+enum Rings {
+    Split,
+    Packed,
+    /// Each side owns the buffers it sends in.
+    Symmetric,
+    SymmetricPacked,
 }
 
 /// One side's doorbells.
@@ -48,6 +62,7 @@ fn loom_finds_no_order_in_which_a_message_is_slept_through_or_seen_half_written(
     for driver_sends in [true, false] {
         for event_index in [true, false] {
             explore(Case {
+                rings: Rings::Split,
                 driver_sends,
                 answered: false,
                 event_index,
@@ -64,6 +79,7 @@ fn loom_finds_no_order_in_which_a_returned_buffer_is_slept_through_or_filled_too
     for driver_sends in [true, false] {
         for event_index in [true, false] {
             explore(Case {
+                rings: Rings::Split,
                 driver_sends,
                 answered: false,
                 event_index,
@@ -80,6 +96,7 @@ fn loom_finds_no_order_in_which_one_fence_is_too_few_for_both_rings() {
     for driver_sends in [true, false] {
         for event_index in [true, false] {
             explore(Case {
+                rings: Rings::Split,
                 driver_sends,
                 answered: true,
                 event_index,
@@ -119,8 +136,76 @@ fn loom_finds_the_half_written_message_where_the_order_is_taken_out() {
     explore(planted(Plant::NoOrder, false));
 }
 
+#[test]
+fn loom_finds_no_order_in_which_a_message_in_a_packed_ring_is_slept_through_or_seen_half_written() {
+    explore_other(Rings::Packed, false, 2);
+}
+
+#[test]
+fn loom_finds_no_order_in_which_a_buffer_of_a_packed_ring_is_slept_through_or_filled_too_early() {
+    explore_other(Rings::Packed, false, 1);
+}
+
+#[test]
+fn loom_finds_no_order_in_which_one_fence_is_too_few_for_both_packed_rings() {
+    explore_other(Rings::Packed, true, 1);
+}
+
+#[test]
+fn loom_finds_no_order_in_which_a_symmetric_link_sleeps_through_a_message_or_a_buffer() {
+    for rings in [Rings::Symmetric, Rings::SymmetricPacked] {
+        explore_other(rings, false, 1);
+        explore_other(rings, true, 1);
+    }
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn loom_finds_the_lost_wake_up_of_a_packed_ring_where_the_fences_are_taken_out() {
+    explore(Case {
+        rings: Rings::Packed,
+        ..planted(Plant::NoFences, false)
+    });
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn loom_finds_the_lost_wake_up_by_a_place_of_a_packed_ring_where_the_fences_are_taken_out() {
+    explore(Case {
+        rings: Rings::Packed,
+        ..planted(Plant::NoFences, true)
+    });
+}
+
+#[test]
+#[should_panic(expected = "BufferTooSmall")]
+fn loom_finds_the_half_written_descriptor_of_a_packed_ring_where_the_order_is_taken_out() {
+    explore(Case {
+        rings: Rings::Packed,
+        ..planted(Plant::NoOrder, false)
+    });
+}
+
+/// Both sides send first, and kicks are asked for in both ways.
+fn explore_other(rings: Rings, answered: bool, descriptors: u32) {
+    for driver_sends in [true, false] {
+        for event_index in [true, false] {
+            explore(Case {
+                rings,
+                driver_sends,
+                answered,
+                event_index,
+                descriptors,
+                messages: if answered { 1 } else { 2 },
+                plant: Plant::Nothing,
+            });
+        }
+    }
+}
+
 fn planted(plant: Plant, event_index: bool) -> Case {
     Case {
+        rings: Rings::Split,
         driver_sends: true,
         answered: false,
         event_index,
@@ -138,12 +223,56 @@ fn explore(case: Case) {
 }
 
 fn run(case: Case) {
-    let memory = Memory::new(case.descriptors, case.plant);
+    match case.rings {
+        Rings::Split => meet::<Split>(case),
+        Rings::Packed => meet::<Packed>(case),
+        Rings::Symmetric => meet_alike::<Split>(case),
+        Rings::SymmetricPacked => meet_alike::<Packed>(case),
+    }
+}
+
+fn meet<K: RingKind<Aside: Send> + Send + 'static>(case: Case) {
+    let (memory, layout) = window(case);
+    let (near, far, quirks) = (memory.clone(), memory.clone(), Quirks::default());
+    let driver = Link::<_, DriverQueue<2, K>>::attach(near, layout, BUFFER, 1, quirks).unwrap();
+    let device = Link::<_, DeviceQueue<2, K>>::attach(far, layout, 1, quirks).unwrap();
+    play(&memory, driver, device, case);
+}
+
+fn meet_alike<K: RingKind<Aside: Send> + Send + 'static>(case: Case) {
+    let (memory, layout) = window(case);
+    let rings = [Ring::ToDevice, Ring::ToDriver];
+    for ring in rings {
+        Symmetric::<_, 2, K>::prepare(&memory, &layout, ring, BUFFER).unwrap();
+    }
+    let [one, other] = rings
+        .map(|ring| Symmetric::<_, 2, K>::attach(memory.clone(), layout, ring, BUFFER, 1).unwrap());
+    play(&memory, one, other, case);
+}
+
+fn window(case: Case) -> (Memory, LinkLayout) {
+    let shape = Shape {
+        packed: matches!(case.rings, Rings::Packed | Rings::SymmetricPacked),
+        descriptors: case.descriptors,
+    };
+    let memory = Memory::new(shape, case.plant);
     let layout = match case.event_index {
         true => memory.layout().with_event_index(),
         false => memory.layout(),
     };
-    let (driver, device) = attach(&memory, layout);
+    (memory, layout)
+}
+
+/// Each side in a thread of its own, from here on.
+fn play<R: Queue, T: Queue, P: Queue + Send + 'static, Q: Queue + Send + 'static>(
+    memory: &Memory,
+    mut driver: Link<Memory, R, T>,
+    mut device: Link<Memory, P, Q>,
+    case: Case,
+) {
+    // Both are at work, and look by themselves.
+    driver.wake_on_message(false).unwrap();
+    device.wake_on_message(false).unwrap();
     memory.share();
     let [host, core] = [(); 2].map(|()| Arc::new(Notify::new()));
     let bells_of_device = Bells {
@@ -159,7 +288,12 @@ fn run(case: Case) {
     other.join().unwrap();
 }
 
-fn work<Q: Queue>(mut link: Link<Memory, Q>, bells: &Bells, case: Case, sends_first: bool) {
+fn work<R: Queue, T: Queue>(
+    mut link: Link<Memory, R, T>,
+    bells: &Bells,
+    case: Case,
+    sends_first: bool,
+) {
     for number in 0..case.messages {
         if sends_first {
             send(&mut link, bells, number);
@@ -176,17 +310,8 @@ fn work<Q: Queue>(mut link: Link<Memory, Q>, bells: &Bells, case: Case, sends_fi
     }
 }
 
-fn attach(memory: &Memory, layout: LinkLayout) -> (Driver<Memory, 2>, Device<Memory, 2>) {
-    let mut driver = Driver::attach(memory.clone(), layout, BUFFER, 1, Quirks::default()).unwrap();
-    let mut device = Device::attach(memory.clone(), layout, 1, Quirks::default()).unwrap();
-    // Both are at work, and look by themselves.
-    driver.wake_on_message(false).unwrap();
-    device.wake_on_message(false).unwrap();
-    (driver, device)
-}
-
 /// Sends a message; sleeps where there is no buffer.
-fn send<Q: Queue>(link: &mut Link<Memory, Q>, bells: &Bells, number: u32) {
+fn send<R: Queue, T: Queue>(link: &mut Link<Memory, R, T>, bells: &Bells, number: u32) {
     while let Err(error) = link.send(1, 2, &mark(number)) {
         assert!(matches!(error, Error::NoBuffer { .. }), "{error}");
         if !link.wake_on_buffer(true).unwrap() {
@@ -197,7 +322,11 @@ fn send<Q: Queue>(link: &mut Link<Memory, Q>, bells: &Bells, number: u32) {
 }
 
 /// The next message, which has to be this one; sleeps where there is none.
-fn receive<Q: Queue>(link: &mut Link<Memory, Q>, bells: &Bells, number: u32) -> RxBuffer {
+fn receive<R: Queue, T: Queue>(
+    link: &mut Link<Memory, R, T>,
+    bells: &Bells,
+    number: u32,
+) -> RxBuffer {
     let message = loop {
         if let Some(message) = link.receive().unwrap() {
             break message;

@@ -11,11 +11,18 @@ use rpmsg::{Coherence, LinkLayout, SharedMemory, VringLayout, Window};
 pub(crate) struct Memory(Arc<Inner>);
 
 struct Inner {
-    descriptors: u32,
+    shape: Shape,
     plant: Plant,
     /// What stands there while only one thread knows of it, which is not explored.
     private: Mutex<Vec<u8>>,
     shared: OnceLock<Vec<Word>>,
+}
+
+/// What both rings are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) packed: bool,
+    pub(crate) descriptors: u32,
 }
 
 /// What is taken out, to see that it is missed.
@@ -34,10 +41,10 @@ enum Word {
 }
 
 impl Memory {
-    pub(crate) fn new(descriptors: u32, plant: Plant) -> Self {
-        let size = usize::try_from(buffers(descriptors) + 2 * descriptors * BUFFER).unwrap();
+    pub(crate) fn new(shape: Shape, plant: Plant) -> Self {
+        let size = usize::try_from(shape.buffers() + shape.buffers_size()).unwrap();
         Self(Arc::new(Inner {
-            descriptors,
+            shape,
             plant,
             private: Mutex::new(vec![0; size]),
             shared: OnceLock::new(),
@@ -45,17 +52,15 @@ impl Memory {
     }
 
     pub(crate) fn layout(&self) -> LinkLayout {
-        let descriptors = self.0.descriptors;
+        let shape = self.0.shape;
         let window = Window::new(0, 0x1000).unwrap();
-        let ring = |at: u32| VringLayout::new(&window, at.into(), descriptors, 4).unwrap();
-        LinkLayout::new(
-            window,
-            ring(0),
-            ring(ring_size(descriptors)),
-            buffers(descriptors).into(),
-            2 * descriptors * BUFFER,
-        )
-        .unwrap()
+        let ring = |at: u32| match shape.packed {
+            true => VringLayout::packed(&window, at.into(), shape.descriptors),
+            false => VringLayout::new(&window, at.into(), shape.descriptors, 4),
+        };
+        let [to_driver, to_device] = [0, shape.ring_size()].map(|at| ring(at).unwrap());
+        let buffers = shape.buffers().into();
+        LinkLayout::new(window, to_driver, to_device, buffers, shape.buffers_size()).unwrap()
     }
 
     /// From now on two threads know of it.
@@ -65,7 +70,7 @@ impl Memory {
             panic!("a window of words");
         };
         let words = words.iter().zip(0..).map(|(bytes, index)| {
-            if is_halves(self.0.descriptors, 4 * index) {
+            if self.0.shape.is_halves(4 * index) {
                 let [a, b, c, d] = *bytes;
                 Word::Halves([[a, b], [c, d]].map(|half| AtomicU16::new(u16::from_le_bytes(half))))
             } else {
@@ -170,29 +175,37 @@ impl SharedMemory for Memory {
     }
 }
 
-/// Whether a word is two half-words: flags, indices, and the available ring's entries.
-fn is_halves(descriptors: u32, at: u32) -> bool {
-    if at >= buffers(descriptors) {
-        return false;
+impl Shape {
+    /// Whether a word is two half-words: flags, indices, and the available ring's entries. In packed rings there are none.
+    fn is_halves(self, at: u32) -> bool {
+        if self.packed || at >= self.buffers() {
+            return false;
+        }
+        let at = at % self.ring_size();
+        let entries = self.used() + 4..self.used() + 4 + 8 * self.descriptors;
+        at >= 16 * self.descriptors && !entries.contains(&at)
     }
-    let at = at % ring_size(descriptors);
-    let available = 16 * descriptors;
-    let used = used(descriptors);
-    let entries = used + 4..used + 4 + 8 * descriptors;
-    at >= available && !entries.contains(&at)
-}
 
-/// Where the used ring begins: behind descriptors, and flags, index, entries and event of the available ring.
-fn used(descriptors: u32) -> u32 {
-    (16 * descriptors + 6 + 2 * descriptors).next_multiple_of(4)
-}
+    /// Where the used ring begins: behind descriptors, and flags, index, entries and event of the available ring.
+    fn used(self) -> u32 {
+        (18 * self.descriptors + 6).next_multiple_of(4)
+    }
 
-fn ring_size(descriptors: u32) -> u32 {
-    (used(descriptors) + 6 + 8 * descriptors).next_multiple_of(16)
-}
+    fn ring_size(self) -> u32 {
+        let size = match self.packed {
+            true => 16 * self.descriptors + 8,
+            false => self.used() + 6 + 8 * self.descriptors,
+        };
+        size.next_multiple_of(16)
+    }
 
-fn buffers(descriptors: u32) -> u32 {
-    2 * ring_size(descriptors)
+    fn buffers(self) -> u32 {
+        2 * self.ring_size()
+    }
+
+    fn buffers_size(self) -> u32 {
+        2 * self.descriptors * BUFFER
+    }
 }
 
 /// A header and one word.
