@@ -26,6 +26,7 @@ struct Table {
     version: u32,
     device: u32,
     features: u32,
+    config: Vec<u8>,
     vrings: Vec<[u32; 4]>,
     second_entry: u32,
     trace: [u32; 2],
@@ -47,6 +48,7 @@ impl Firmware {
                 version: 1,
                 device: 7,
                 features: 1,
+                config: Vec::new(),
                 vrings: vec![[0x2120_2000, 0x1000, 16, 0], [0x2120_4000, 0x1000, 16, 1]],
                 second_entry: 2,
                 trace: [0x2120_1000, 0x1000],
@@ -105,15 +107,22 @@ impl Firmware {
 impl Table {
     fn build(&self) -> Vec<u8> {
         let vrings = self.vrings.len() as u32;
-        let trace_at = 24 + 28 + 20 * vrings;
+        let config_at = 24 + 28 + 20 * vrings;
+        let config_len = self.config.len() as u32;
+        let trace_at = config_at + config_len.next_multiple_of(4);
         let mut words = vec![self.version, 2, 0, 0, 24, trace_at];
-        words.extend([3, self.device, 0, self.features, 0, 0, vrings << 8]);
+        words.extend([3, self.device, 0, self.features, 0, config_len, vrings << 8]);
         for [address, align, descriptors, notify_id] in &self.vrings {
             words.extend([*address, *align, *descriptors, *notify_id, 0]);
         }
         words.extend([self.second_entry, self.trace[0], self.trace[1], 0]);
         words.extend([u32::from_le_bytes(*b"echo"), 0, 0, 0, 0, 0, 0, 0]);
-        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut config = self.config.clone();
+        config.resize((trace_at - config_at) as usize, 0);
+        let config_at = config_at as usize;
+        bytes.splice(config_at..config_at, config);
+        bytes
     }
 }
 
@@ -144,6 +153,14 @@ const CASES: &[Case] = &[
     Case {
         change: |fw| {
             fw.table.vrings = vec![[0x2120_2000, 16, 512, 0], [0x2120_6000, 16, 16, 1]];
+        },
+        found: &[(Rule::Buffers, Some((0x2121_0000, 0x2125_0000)))],
+    },
+    Case {
+        // 16 buffers of 1024 bytes and 16 of 15376 fill the area and 256 bytes more.
+        change: |fw| {
+            fw.table.features = 3;
+            fw.table.config = sizes(1024, 15_376);
         },
         found: &[(Rule::Buffers, Some((0x2121_0000, 0x2125_0000)))],
     },
@@ -212,6 +229,20 @@ const CASES: &[Case] = &[
     Case {
         change: |fw| fw.table.second_entry = 128,
         found: &[(Rule::ResourceTablePolicy, Some((0x2120_005c, 0x2120_0060)))],
+    },
+    Case {
+        change: |fw| {
+            fw.table.features = 3;
+            fw.table.config = sizes(1024, 511);
+        },
+        found: &[(Rule::RpmsgBufferSizes, Some((0x2120_0018, 0x2120_0034)))],
+    },
+    Case {
+        change: |fw| {
+            fw.table.features = 3;
+            fw.table.config = vec![0, 2, 0, 0];
+        },
+        found: &[(Rule::RpmsgBufferSizes, Some((0x2120_0018, 0x2120_0034)))],
     },
     Case {
         change: |fw| fw.table.features = 0,
@@ -407,6 +438,21 @@ fn signed(firmware: &Firmware) -> Result<(), Error> {
         at: None,
     };
     sign_in_parts(firmware.build(), &options, &[slot]).map(drop)
+}
+
+/// Linux' form of the sizes that a device asks for.
+fn sizes(to_driver: u32, to_device: u32) -> Vec<u8> {
+    let words = [to_driver, to_device].map(u32::to_le_bytes);
+    [&[1, 11, 0], words.as_flattened()].concat()
+}
+
+#[test]
+fn a_firmware_that_asks_for_buffers_which_fit_has_no_finding() {
+    let asks = Firmware::good().with(|fw| {
+        fw.table.features = 3;
+        fw.table.config = sizes(1024, 15_360);
+    });
+    assert_eq!(asks.found(), []);
 }
 
 /// A section with a GNU build id of so many bytes.

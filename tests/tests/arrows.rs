@@ -72,6 +72,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "firmware-bundle",
             "platform",
             "resource-table",
+            "rpmsg",
             "ta-protocol",
             "trust-update",
         ],

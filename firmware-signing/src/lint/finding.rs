@@ -89,7 +89,7 @@ rules! {
     Architecture = "architecture", Error;
     /// A core with a fixed boot address finds an executable segment there.
     BootAddress = "boot-address", Error;
-    /// The buffers' area holds a buffer of 512 bytes for every descriptor.
+    /// The buffers' area holds a buffer for every descriptor, of 512 bytes or of the size asked for.
     Buffers = "buffers", Warning;
     /// The entry point lies in an executable segment.
     Entry = "entry", Error;
@@ -117,6 +117,8 @@ rules! {
     ResourceTablePlace = "resource-table-place", Error;
     /// The platform allows what the resource table announces.
     ResourceTablePolicy = "resource-table-policy", Error;
+    /// RPMsg devices that ask for buffer sizes do so in a known form, and for sizes that buffers can have.
+    RpmsgBufferSizes = "rpmsg-buffer-sizes", Warning;
     /// RPMsg devices offer the name service.
     RpmsgNameService = "rpmsg-name-service", Warning;
     /// RPMsg devices have two vrings.

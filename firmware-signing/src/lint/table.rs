@@ -5,6 +5,7 @@ use resource_table::{
     ANY, Entry, MAX_ALIGN, MAX_DESCRIPTORS, MAX_NOTIFY_ID, MIN_ALIGN, Table, Trace, Vdev, Vring,
     vring_size,
 };
+use rpmsg::{Agreement, BufferSizes, Features};
 
 use super::{Finding, Rule, Severity, Subject};
 use crate::Error;
@@ -166,7 +167,8 @@ fn device(subject: &Subject<'_>, vdev: &Vdev<'_>, table: u64, taken: &mut Taken)
             fix: ".num_of_vrings = 2 in the resource table".to_owned(),
         });
     }
-    if vdev.id == RPMSG && vdev.device_features & NAME_SERVICE == 0 {
+    let offer = Features::from_bits(vdev.device_features.into());
+    if vdev.id == RPMSG && !offer.has(Features::NAME_SERVICE) {
         findings.push(Finding {
             rule: Rule::RpmsgNameService,
             message: format!("entry {entry}: the RPMsg device does not offer the name service, so Linux finds no endpoint of it"),
@@ -181,7 +183,19 @@ fn device(subject: &Subject<'_>, vdev: &Vdev<'_>, table: u64, taken: &mut Taken)
         findings.extend(one_vring(subject, entry, number, vring, table, taken));
     }
     if vdev.id == RPMSG {
-        findings.extend(buffers(subject, entry, &vrings));
+        let known = Features::BUFFER_SIZES;
+        match Agreement::of_driver(offer, vdev.config(), known) {
+            Ok(agreed) => {
+                let sizes = agreed.sizes().unwrap_or(BUFFER.into());
+                findings.extend(buffers(subject, entry, &vrings, sizes));
+            }
+            Err(error) => findings.push(Finding {
+                rule: Rule::RpmsgBufferSizes,
+                message: format!("entry {entry}: {error}"),
+                addresses: here,
+                fix: "bit 1 of .dfeatures with 11 bytes of configuration, { u8 1, u16 11, u32 to Linux, u32 from Linux }, each a multiple of 4 from 20 on".to_owned(),
+            }),
+        }
     }
     findings
 }
@@ -302,15 +316,25 @@ fn placed_vring(
     findings
 }
 
-/// Linux takes 512 bytes for each descriptor of both vrings.
-fn buffers(subject: &Subject<'_>, entry: u32, vrings: &[Vring]) -> Option<Finding> {
+/// Linux takes a buffer for each descriptor of both vrings: ring 0 is the one to Linux.
+fn buffers(
+    subject: &Subject<'_>,
+    entry: u32,
+    vrings: &[Vring],
+    sizes: BufferSizes,
+) -> Option<Finding> {
     let area = area(subject, subject.core.shared().buffers())?;
-    let descriptors = vrings.iter().map(|vring| u64::from(vring.descriptors));
-    let descriptors = descriptors.fold(0, u64::saturating_add);
-    let needed = descriptors.saturating_mul(BUFFER);
+    let sizes = [sizes.to_driver, sizes.to_device].map(u64::from);
+    let counts = vrings.iter().map(|vring| u64::from(vring.descriptors));
+    let descriptors = counts.clone().fold(0, u64::saturating_add);
+    let needed = counts
+        .zip(sizes)
+        .map(|(count, size)| count.saturating_mul(size))
+        .fold(0, u64::saturating_add);
     if needed <= area.size() {
         return None;
     }
+    let pair: u64 = sizes.iter().sum();
     Some(Finding {
         rule: Rule::Buffers,
         message: format!(
@@ -322,7 +346,7 @@ fn buffers(subject: &Subject<'_>, entry: u32, vrings: &[Vring]) -> Option<Findin
         addresses: Some((area.start(), area.end())),
         fix: format!(
             ".num = {} for each vring in the resource table, or a larger buffer area in the platform file",
-            largest_power(area.size() / BUFFER / 2)
+            largest_power(area.size() / pair)
         ),
     })
 }
@@ -399,7 +423,5 @@ fn largest_power(number: u64) -> u64 {
 
 /// The virtio device id of RPMsg (VirtIO 1.3, 5).
 const RPMSG: u32 = 7;
-/// VIRTIO_RPMSG_F_NS.
-const NAME_SERVICE: u32 = 1;
-/// What Linux' RPMsg driver takes for one message.
-const BUFFER: u64 = 512;
+/// What Linux' RPMsg driver takes for one message of a device that asks for no size.
+const BUFFER: u32 = 512;
