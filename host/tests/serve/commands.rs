@@ -172,6 +172,33 @@ fn a_terminal_carries_every_byte_both_ways_and_outlives_a_restart() {
 }
 
 #[test]
+fn picocom_shows_what_the_core_answers_to_what_is_typed() {
+    let bench = Bench::new();
+    let _core = bench.core();
+    let server = bench.serve();
+    server.client();
+    // Twice: the terminal is as it was when the first one left.
+    for typed in ["hello core\r", "\x03 and once more\r"] {
+        let mut picocom = Command::new("picocom")
+            .args(["--quiet", "--exit-after", "3000"])
+            .arg(server.file("ttyCore"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut keys = picocom.stdin.take().unwrap();
+        keys.write_all(typed.as_bytes()).unwrap();
+        drop(keys);
+        // It ends once nothing has come for that long.
+        let output = picocom.wait_with_output().unwrap();
+        assert_eq!(
+            (text(&output.stdout).as_str(), output.status.code()),
+            (typed, Some(0))
+        );
+    }
+}
+
+#[test]
 fn top_counts_for_people_and_as_json_without_escapes_off_a_terminal() {
     let bench = Bench::new();
     let _core = bench.core();

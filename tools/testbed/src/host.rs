@@ -106,7 +106,7 @@ fn exists(program: &str) -> bool {
 }
 
 /// The same names in bookworm and trixie.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 15] = [
     "device-tree-compiler",
     "dpkg-dev",
     "gcc-aarch64-linux-gnu",
@@ -116,6 +116,8 @@ const PACKAGES: [&str; 14] = [
     "opensc",
     // The independent judge of chains and signatures in the signer's tests.
     "openssl",
+    // Types at a terminal of `corewarden serve` in a test; 45 kB to download.
+    "picocom",
     "python3-cryptography",
     // What OP-TEE's sign_rproc_fw.py, the other signing tool in the tests, imports.
     "python3-pycryptodome",
