@@ -258,7 +258,8 @@ pub enum Error {
         /// Its flags.
         flags: u16,
     },
-    /// The ring is laid out as a packed one where the link has split ones, or the other way round.
+    /// The ring is laid out as a packed one where the link has split ones, or the other way round; or event indices were agreed
+    /// on where the link leaves them out (rpmsg-rings.md, R1).
     #[error("{ring} is laid out as another kind of ring")]
     RingKind {
         /// Which.

@@ -193,6 +193,13 @@ impl VringLayout {
             .wrapping_add(u32::from(id & self.mask).wrapping_mul(raw::DESCRIPTOR_SIZE))
     }
 
+    /// The descriptor of a buffer that is known to be the ring's.
+    #[inline]
+    pub(crate) fn descriptor_of(&self, id: u16) -> u32 {
+        self.descriptors
+            .step(Aligned::new(raw::DESCRIPTOR_SIZE), id)
+    }
+
     #[inline]
     pub(crate) fn available_entry(&self, index: u16) -> u32 {
         self.available_entries

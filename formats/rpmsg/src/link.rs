@@ -87,16 +87,16 @@ impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DriverQueue<N, K>> {
     ) -> Result<Self, Error> {
         let sizes = sizes.into().checked()?;
         let area = buffers(&layout, sizes)?;
-        let [receiving, sending] = plans(&layout, Ring::ToDriver, [true, false], quirks);
-        for plan in [receiving, sending] {
-            DriverQueue::<N, K>::lay(&memory, &plan, sizes)?;
+        let [receiving, sending] = plans::<N, K>(&layout, Ring::ToDriver, [true, false], quirks)?;
+        for plan in [&receiving, &sending] {
+            DriverQueue::<N, K>::lay(&memory, &layout, plan, sizes);
         }
-        let mut receive = DriverQueue::start(&receiving, sizes)?;
-        let transmit = DriverQueue::start(&sending, sizes)?;
+        let mut receive = DriverQueue::start(&layout, &receiving, sizes);
+        let transmit = DriverQueue::start(&layout, &sending, sizes);
         receive.offer_all(&memory);
         // The kick for them is the one after `ready`.
         receive.show(&memory);
-        Self::new(memory, area, generation, receive, transmit)
+        Ok(Self::new(memory, area, generation, receive, transmit))
     }
 }
 
@@ -114,10 +114,10 @@ impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DeviceQueue<N, K>> {
             buffers: raw::HEADER_SIZE.into(),
             area: layout.buffers_end.wrapping_sub(layout.buffers),
         })?;
-        let [receiving, sending] = plans(&layout, Ring::ToDevice, [false, true], quirks);
-        let receive = DeviceQueue::start(&memory, &receiving)?;
-        let transmit = DeviceQueue::start(&memory, &sending)?;
-        Self::new(memory, area, generation, receive, transmit)
+        let [receiving, sending] = plans::<N, K>(&layout, Ring::ToDevice, [false, true], quirks)?;
+        let receive = DeviceQueue::start(&memory, &receiving);
+        let transmit = DeviceQueue::start(&memory, &sending);
+        Ok(Self::new(memory, area, generation, receive, transmit))
     }
 }
 
@@ -134,8 +134,9 @@ impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DeviceQueue<N, K>, Dr
     ) -> Result<(), Error> {
         let sizes = sizes.into().checked()?;
         buffers(layout, sizes)?;
-        let [_, plan] = plans(layout, sending.other(), [false; 2], Quirks::default());
-        DriverQueue::<N, K>::lay(memory, &plan, sizes)
+        let [_, plan] = symmetric::<N, K>(layout, sending)?;
+        DriverQueue::<N, K>::lay(memory, layout, &plan, sizes);
+        Ok(())
     }
 
     /// Takes the ring that we prepared and the one that the peer did, of which neither carried anything yet.
@@ -151,10 +152,10 @@ impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DeviceQueue<N, K>, Dr
     ) -> Result<Self, Error> {
         let sizes = sizes.into().checked()?;
         let area = buffers(&layout, sizes)?;
-        let [receiving, sending] = plans(&layout, sending.other(), [false; 2], Quirks::default());
-        let receive = DeviceQueue::start(&memory, &receiving)?;
-        let transmit = DriverQueue::start(&sending, sizes)?;
-        Self::new(memory, area, generation, receive, transmit)
+        let [receiving, sending] = symmetric::<N, K>(&layout, sending)?;
+        let receive = DeviceQueue::start(&memory, &receiving);
+        let transmit = DriverQueue::start(&layout, &sending, sizes);
+        Ok(Self::new(memory, area, generation, receive, transmit))
     }
 }
 
@@ -172,47 +173,43 @@ fn buffers(layout: &LinkLayout, sizes: BufferSizes) -> Result<Area, Error> {
     layout.area().ok_or(does_not_fit)
 }
 
+/// The plans of a side that owns the buffers it sends in, as the other one does.
+fn symmetric<const N: usize, K: RingKind>(
+    link: &LinkLayout,
+    sending: Ring,
+) -> Result<[Plan; 2], Error> {
+    plans::<N, K>(link, sending.other(), [false; 2], Quirks::default())
+}
+
 /// The queue we receive on, which is that ring's, and the one we send in; whether the ring's device fills the buffers of each.
-fn plans(
+fn plans<const N: usize, K: RingKind>(
     link: &LinkLayout,
     receiving: Ring,
     device_fills: [bool; 2],
     quirks: Quirks,
-) -> [Plan<'_>; 2] {
+) -> Result<[Plan; 2], Error> {
     let [first, second] = device_fills;
-    let plan = |ring, device_fills, quirks| Plan {
-        link,
-        ring,
-        device_fills,
-        quirks,
-    };
     let outbound = Quirks {
         used_ring_prefilled: false,
         ..quirks
     };
-    [
-        plan(receiving, first, quirks),
-        plan(receiving.other(), second, outbound),
-    ]
+    Ok([
+        Plan::new::<N, K>(link, receiving, first, quirks)?,
+        Plan::new::<N, K>(link, receiving.other(), second, outbound)?,
+    ])
 }
 
 impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
-    fn new(
-        memory: M,
-        area: Area,
-        generation: u32,
-        receive: R,
-        mut transmit: T,
-    ) -> Result<Self, Error> {
+    fn new(memory: M, area: Area, generation: u32, receive: R, mut transmit: T) -> Self {
         // Buffers to send in are looked for when needed; nobody has to wake us for them.
-        transmit.wake(&memory, false)?;
-        Ok(Self {
+        transmit.wish(&memory, false);
+        Self {
             area,
             memory,
             generation,
             receive,
             transmit,
-        })
+        }
     }
 
     /// The generation given at attach.
@@ -289,12 +286,10 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
         let Some(slot) = self.transmit.take(&self.memory, &self.area) else {
             return Err(self.no_buffer());
         };
-        let Ok(len) = u16::try_from(bytes.len()) else {
+        let fitting = u16::try_from(bytes.len()).ok();
+        let Some(len) = fitting.filter(|len| u32::from(*len) <= slot.room) else {
             return self.too_long(slot.id, slot.at, slot.room, bytes.len());
         };
-        if u32::from(len) > slot.room {
-            return self.too_long(slot.id, slot.at, slot.room, bytes.len());
-        }
         // Inside the buffer, by the lines above.
         let (header, filled) = heading(source, destination, len);
         self.memory.store_message(slot.at, header, bytes);
@@ -413,13 +408,13 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// Asks for a kick at the next message, or for none; `true` if a message is there already and must be polled for before
     /// sleeping (rpmsg-lifecycle.md, L14).
     pub fn wake_on_message(&mut self, wanted: bool) -> Result<bool, Error> {
-        self.receive.wake(&self.memory, wanted)
+        wake(&mut self.receive, &self.memory, wanted)
     }
 
     /// Asks for a kick when a buffer to send in comes back, or for none, which is so at first; `true` if one is there already
     /// (rpmsg-lifecycle.md, L15).
     pub fn wake_on_buffer(&mut self, wanted: bool) -> Result<bool, Error> {
-        self.transmit.wake(&self.memory, wanted)
+        wake(&mut self.transmit, &self.memory, wanted)
     }
 
     /// Gives the next message to `found` if its lengths are true, which holds its buffer or passes it back; one whose are not
@@ -528,6 +523,13 @@ impl RxBuffer {
     pub const fn header(&self) -> Header {
         self.header
     }
+}
+
+/// Asks for kicks, or for none, and looks whether there is something to take already.
+fn wake<M: SharedMemory, Q: Queue>(queue: &mut Q, memory: &M, wanted: bool) -> Result<bool, Error> {
+    queue.wish(memory, wanted);
+    let ready = queue.is_ready(memory);
+    queue.refusal().map_or(Ok(ready), Err)
 }
 
 /// The memory after a full fence: what was shown before is seen by whoever wrote what is read now.

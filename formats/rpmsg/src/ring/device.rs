@@ -32,15 +32,14 @@ enum Holder {
 
 impl<const N: usize, W: Wire> DeviceQueue<N, W> {
     /// Joins the ring where the driver left it.
-    pub(crate) fn start<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Result<Self, Error> {
-        let layout = plan.layout::<N, W>()?;
+    pub(crate) fn start<M: SharedMemory>(memory: &M, plan: &Plan) -> Self {
         let mut holders = [Holder::Nobody; N];
-        for holder in holders.iter_mut().take(usize::from(layout.count())) {
+        for holder in holders.iter_mut().take(usize::from(plan.layout.count())) {
             *holder = Holder::Driver;
         }
         let refused = raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT;
-        Ok(Self {
-            wire: W::device(memory, plan, layout),
+        Self {
+            wire: W::device(memory, plan),
             flags: match plan.device_fills {
                 true => (refused | raw::DESCRIPTOR_WRITE, raw::DESCRIPTOR_WRITE),
                 // The write flag says nothing here: rpmsg-lite sets it on ring 1 too.
@@ -49,7 +48,40 @@ impl<const N: usize, W: Wire> DeviceQueue<N, W> {
             holders,
             aside: [W::Aside::default(); N],
             set_aside: 0,
-        })
+        }
+    }
+
+    /// Whether the driver offers anything that we have not taken.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn look<M: SharedMemory>(&mut self, memory: &M) -> bool {
+        let found = self.wire.look(memory);
+        if !found && self.wire.side().is_broken() {
+            self.forget();
+        }
+        found
+    }
+
+    /// The next buffer: one put aside, or one that the driver offers.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn next<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Option<Slot> {
+        if !self.wire.has_more() {
+            // Rare, so it is asked only here, where `keep` leads.
+            if let Some(top) = self.set_aside.checked_sub(1) {
+                return self.taken_back(memory, area, top);
+            }
+            if !self.look(memory) {
+                return None;
+            }
+        }
+        let id = self.wire.offered(memory);
+        // One question for two rules: the ring has this buffer, and we do not have it.
+        if self.holders.get(usize::from(id)) != Some(&Holder::Driver) {
+            self.misoffered(id);
+            return None;
+        }
+        let descriptor = self.wire.descriptor(memory, id);
+        self.wire.advance();
+        self.described(memory, area, id, descriptor)
     }
 
     /// The buffer put aside last.
@@ -76,15 +108,12 @@ impl<const N: usize, W: Wire> DeviceQueue<N, W> {
         }: Descriptor,
     ) -> Option<Slot> {
         let (mask, wanted) = self.flags;
-        let Some((at, room)) = area.place(address, len) else {
+        // Offsets keep the alignment of addresses.
+        let place = area.place(address, len);
+        let Some((at, room)) = place.filter(|(at, _)| flags & mask == wanted && at & 3 == 0) else {
             self.misdescribed(memory, id, address, len, flags);
             return None;
         };
-        // Offsets keep the alignment of addresses.
-        if flags & mask != wanted || at & 3 != 0 {
-            self.misdescribed(memory, id, address, len, flags);
-            return None;
-        }
         Some(Slot {
             id,
             at,
@@ -169,27 +198,10 @@ impl<const N: usize, W: Wire> Engine for DeviceQueue<N, W> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Option<Slot> {
-        if !self.wire.has_more() {
-            // Rare, so it is asked only here, where `keep` leads.
-            if let Some(top) = self.set_aside.checked_sub(1) {
-                return self.taken_back(memory, area, top);
-            }
-            if !self.wire.look(memory) {
-                if self.wire.side().is_broken() {
-                    self.forget();
-                }
-                return None;
-            }
-        }
-        let id = self.wire.offered(memory);
-        // One question for two rules: the ring has this buffer, and we do not have it.
-        if self.holders.get(usize::from(id)) != Some(&Holder::Driver) {
-            self.misoffered(id);
-            return None;
-        }
-        let descriptor = self.wire.descriptor(memory, id);
-        self.wire.advance();
-        self.described(memory, area, id, descriptor)
+        let slot = self.next(memory, area)?;
+        // Aligned already, but the compiler does not know of a buffer that was put aside, and memories ask again.
+        let at = slot.at & !3;
+        Some(Slot { at, ..slot })
     }
 
     #[inline]
@@ -247,11 +259,11 @@ impl<const N: usize, W: Wire> Engine for DeviceQueue<N, W> {
         self.wire.kick(memory, shown)
     }
 
-    fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {
-        let offered = self.wire.wake(memory, wanted);
-        if self.wire.side().is_broken() {
-            self.forget();
-        }
-        Ok(offered? || self.set_aside != 0)
+    fn wish<M: SharedMemory>(&mut self, memory: &M, wanted: bool) {
+        self.wire.wish(memory, wanted);
+    }
+
+    fn is_ready<M: SharedMemory>(&mut self, memory: &M) -> bool {
+        self.look(memory) || self.set_aside != 0
     }
 }

@@ -7,7 +7,7 @@ use super::engine::{Engine, Slot};
 use super::wire::{Plan, Wire};
 use super::{Kick, Split};
 use crate::error::Error;
-use crate::layout::{Aligned, Area, BufferSizes, Ring};
+use crate::layout::{Aligned, Area, BufferSizes, LinkLayout, Ring};
 use crate::memory::SharedMemory;
 use crate::raw::{self, Descriptor};
 
@@ -32,10 +32,11 @@ impl<const N: usize, W: Wire> DriverQueue<N, W> {
     /// Writes an empty ring for its buffers, which only one may do who knows that the device is off it.
     pub(crate) fn lay<M: SharedMemory>(
         memory: &M,
-        plan: &Plan<'_>,
+        link: &LinkLayout,
+        plan: &Plan,
         sizes: BufferSizes,
-    ) -> Result<(), Error> {
-        let layout = plan.layout::<N, W>()?;
+    ) {
+        let layout = &plan.layout;
         let flags = match plan.device_fills {
             true => raw::DESCRIPTOR_WRITE,
             false => 0,
@@ -48,34 +49,32 @@ impl<const N: usize, W: Wire> DriverQueue<N, W> {
         if at < layout.end() {
             memory.store_u16(at, 0, Ordering::Relaxed);
         }
-        let (buffers, size) = buffers(plan, sizes);
+        let (buffers, size) = buffers(link, plan.ring, sizes);
         for id in 0..layout.count() {
             let offset = buffers.wrapping_add(u32::from(id).wrapping_mul(size));
             let written = Descriptor {
-                address: plan.link.window.address(offset),
+                address: link.window.address(offset),
                 len: size,
                 flags,
             };
-            W::lay(memory, &layout, id, written);
+            W::lay(memory, layout, id, written);
         }
         memory.clean(layout.start(), layout.end().wrapping_sub(layout.start()));
         memory.fence();
-        Ok(())
     }
 
     /// Takes a ring into use that [`DriverQueue::lay`] wrote, and nobody since.
-    pub(crate) fn start(plan: &Plan<'_>, sizes: BufferSizes) -> Result<Self, Error> {
-        let layout = plan.layout::<N, W>()?;
-        let (buffers, size) = buffers(plan, sizes);
-        Ok(Self {
-            wire: W::driver(plan, layout),
+    pub(crate) fn start(link: &LinkLayout, plan: &Plan, sizes: BufferSizes) -> Self {
+        let (buffers, size) = buffers(link, plan.ring, sizes);
+        Self {
+            wire: W::driver(plan),
             buffers: Aligned::new(buffers),
             stride: Aligned::new(size),
             room: size.wrapping_sub(raw::HEADER_SIZE),
-            book: Book::new(layout.count()),
+            book: Book::new(plan.layout.count()),
             offers: [u16::MAX; N],
             looked: 0,
-        })
+        }
     }
 
     /// Offers the whole stock, for a ring the peer fills.
@@ -84,6 +83,16 @@ impl<const N: usize, W: Wire> DriverQueue<N, W> {
         while let Some(id) = self.book.pop() {
             self.pass(memory, id, size);
         }
+    }
+
+    /// Whether the device returned anything that we have not taken.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn look<M: SharedMemory>(&mut self, memory: &M) -> bool {
+        let found = self.wire.look(memory);
+        if !found && self.wire.side().is_broken() {
+            self.book.forget();
+        }
+        found
     }
 
     #[inline]
@@ -135,10 +144,7 @@ impl<const N: usize, W: Wire> Engine for DriverQueue<N, W> {
                 return self.pop();
             }
             self.looked = next;
-            if !self.wire.look(memory) {
-                if self.wire.side().is_broken() {
-                    self.book.forget();
-                }
+            if !self.look(memory) {
                 return self.pop();
             }
         }
@@ -206,24 +212,24 @@ impl<const N: usize, W: Wire> Engine for DriverQueue<N, W> {
         self.wire.kick(memory, shown)
     }
 
-    fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {
-        let returned = self.wire.wake(memory, wanted);
-        if self.wire.side().is_broken() {
-            self.book.forget();
-        }
-        Ok(returned? || self.book.has_stock())
+    fn wish<M: SharedMemory>(&mut self, memory: &M, wanted: bool) {
+        self.wire.wish(memory, wanted);
+    }
+
+    fn is_ready<M: SharedMemory>(&mut self, memory: &M) -> bool {
+        self.look(memory) || self.book.has_stock()
     }
 }
 
 /// Where the ring's buffers begin, and the size of one: those of ring 0 are first in the area, then those of ring 1.
-fn buffers(plan: &Plan<'_>, sizes: BufferSizes) -> (u32, u32) {
-    let skipped = match plan.ring {
+fn buffers(link: &LinkLayout, ring: Ring, sizes: BufferSizes) -> (u32, u32) {
+    let skipped = match ring {
         Ring::ToDriver => 0,
         Ring::ToDevice => {
-            u32::from(plan.link.ring(Ring::ToDriver).count()).wrapping_mul(sizes.to_driver)
+            u32::from(link.ring(Ring::ToDriver).count()).wrapping_mul(sizes.to_driver)
         }
     };
-    (plan.link.buffers.wrapping_add(skipped), sizes.of(plan.ring))
+    (link.buffers.wrapping_add(skipped), sizes.of(ring))
 }
 
 /// How many buffers are given before it is looked for returned ones while there is stock.

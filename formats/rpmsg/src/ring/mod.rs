@@ -28,7 +28,7 @@ impl<const N: usize, K: RingKind> Queue for DeviceQueue<N, K> {}
 /// A kind of ring: [`Split`] or [`Packed`], which are all there are.
 pub trait RingKind: wire::Wire {}
 
-impl RingKind for Split {}
+impl<const EVENTS: bool> RingKind for Split<EVENTS> {}
 impl RingKind for Packed {}
 
 /// Which rings' peers want to be told that there is something new.
@@ -124,7 +124,10 @@ pub(crate) mod engine {
         /// The ring's kick, if the peer wants to be kicked for the `shown` buffers of [`Engine::show`]; after a full fence.
         fn kick<M: SharedMemory>(&self, memory: &M, shown: u16) -> Kick;
 
-        /// Asks the peer to kick us from now on, or not to; `true` if there is something to take already.
-        fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error>;
+        /// Asks the peer to kick us from now on, or not to.
+        fn wish<M: SharedMemory>(&mut self, memory: &M, wanted: bool);
+
+        /// Whether there is something to take. Where there is not, [`Engine::refusal`] says whether that is an error.
+        fn is_ready<M: SharedMemory>(&mut self, memory: &M) -> bool;
     }
 }

@@ -45,21 +45,21 @@ pub struct Packed {
 }
 
 impl Packed {
-    fn new(plan: &Plan<'_>, layout: VringLayout, ours: u32, theirs: u32) -> Self {
+    fn new(plan: &Plan, ours: u32, theirs: u32) -> Self {
         Self {
-            side: Side::new(plan.ring, layout, 0, 0),
+            side: Side::new(plan.ring, plan.layout, 0, 0),
             given: 0,
             waiting: PACKED_USED,
             lead: 0,
             found: None,
             first: 0,
-            places: plan.link.event_index,
+            places: plan.event_index,
             heeded: !plan.quirks.kick_always,
             written: match plan.device_fills {
                 true => raw::DESCRIPTOR_WRITE,
                 false => 0,
             },
-            base: plan.link.window.address(0),
+            base: plan.window,
             ours,
             theirs,
         }
@@ -145,19 +145,21 @@ impl Packed {
 impl Wire for Packed {
     const PACKED: bool = true;
 
+    const EVENTS: bool = true;
+
     type Aside = Slot;
 
-    fn driver(plan: &Plan<'_>, layout: VringLayout) -> Self {
-        Self::new(plan, layout, layout.available(), layout.used())
+    fn driver(plan: &Plan) -> Self {
+        Self::new(plan, plan.layout.available(), plan.layout.used())
     }
 
     /// A ring begins anew with each driver, so that devices begin where it does (R14).
-    fn device<M: SharedMemory>(memory: &M, plan: &Plan<'_>, layout: VringLayout) -> Self {
+    fn device<M: SharedMemory>(memory: &M, plan: &Plan) -> Self {
         let mut packed = Self {
             given: PACKED_USED,
             waiting: PACKED_AVAILABLE | PACKED_USED,
-            lead: layout.count(),
-            ..Self::new(plan, layout, layout.used(), layout.available())
+            lead: plan.layout.count(),
+            ..Self::new(plan, plan.layout.used(), plan.layout.available())
         };
         // Whatever stood there before, we want to be kicked now.
         packed.ask(memory);

@@ -2,20 +2,21 @@
 
 use core::sync::atomic::Ordering;
 
+use super::Kick;
 use super::engine::Slot;
 use super::side::Side;
 use super::wire::{Plan, Wire};
-use super::{Kick, Quirks};
 use crate::error::Error;
-use crate::layout::{Aligned, LinkLayout, VringLayout};
+use crate::layout::{Aligned, VringLayout};
 use crate::memory::SharedMemory;
 use crate::raw::{self, Descriptor};
 
 /// One side of a split ring.
 ///
-/// The driver writes the available ring and reads the used one, the device the other way round.
+/// The driver writes the available ring and reads the used one, the device the other way round. `Split<false>` leaves event indices
+/// out, for a side that never agrees to them and counts its bytes; a layout with them is refused.
 #[derive(Debug)]
-pub struct Split {
+pub struct Split<const EVENTS: bool = true> {
     side: Side,
     /// The peer's flag by which it asks not to be kicked, or none where it is not believed.
     heeded: u16,
@@ -23,8 +24,8 @@ pub struct Split {
     ours: Aligned<1>,
     /// And the one that the peer writes.
     theirs: Aligned<1>,
-    /// Where either side says at which index it wants to be kicked, if that was agreed on.
-    events: Option<Events>,
+    /// Whether it was agreed on that either side says at which index it wants to be kicked.
+    events: bool,
     /// Neither broken nor with event indices: then there is less to ask each time.
     plain: bool,
     /// The peer's index when last read.
@@ -33,34 +34,22 @@ pub struct Split {
     limit: u16,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Events {
-    ours: u32,
-    theirs: u32,
-}
-
-impl Split {
-    fn new(side: Side, link: &LinkLayout, quirks: Quirks, ours_is_available: bool) -> Self {
-        let layout = &side.layout;
-        // Each event index stands behind the half ring that its owner writes.
-        let available = (layout.available(), layout.used_event());
-        let used = (layout.used(), layout.available_event());
+impl<const EVENTS: bool> Split<EVENTS> {
+    fn new(side: Side, plan: &Plan, ours_is_available: bool) -> Self {
+        let (available, used) = (side.layout.available(), side.layout.used());
         let (ours, theirs) = match ours_is_available {
             true => (available, used),
             false => (used, available),
         };
         Self {
-            events: link.event_index.then_some(Events {
-                ours: ours.1,
-                theirs: theirs.1,
-            }),
-            plain: !link.event_index,
-            heeded: match quirks.kick_always {
+            events: plan.event_index,
+            plain: !plan.event_index,
+            heeded: match plan.quirks.kick_always {
                 true => 0,
                 false => raw::RING_NO_KICK,
             },
-            ours: Aligned::new(ours.0),
-            theirs: Aligned::new(theirs.0),
+            ours: Aligned::new(ours),
+            theirs: Aligned::new(theirs),
             peer: side.taken,
             limit: side.taken,
             side,
@@ -70,7 +59,7 @@ impl Split {
     /// The peer kicks once for what we asked by an index; for the next one we ask again, and look again (L14).
     #[cold]
     fn asked_index<M: SharedMemory>(&mut self, memory: &M) -> Option<u16> {
-        if self.side.is_broken() {
+        if !EVENTS || self.side.is_broken() {
             return None;
         }
         let index = self.index(memory);
@@ -89,6 +78,14 @@ impl Split {
         memory.load_u16(at, Ordering::Acquire)
     }
 
+    /// Where the owner of a half ring says at which index it wants to be kicked: behind that half.
+    fn event(&self, half: Aligned<1>) -> u32 {
+        match half.at() == self.side.layout.available() {
+            true => self.side.layout.used_event(),
+            false => self.side.layout.available_event(),
+        }
+    }
+
     #[cold]
     fn misplaced(&mut self, index: u16) {
         let last = self.side.taken;
@@ -102,9 +99,10 @@ impl Split {
 
     /// The kick where event indices were agreed on.
     #[cold]
-    fn kick_at_an_index<M: SharedMemory>(&self, memory: &M, shown: u16, events: Events) -> Kick {
-        memory.invalidate(events.theirs, 2);
-        let event = memory.load_u16(events.theirs, Ordering::Relaxed);
+    fn kick_at_an_index<M: SharedMemory>(&self, memory: &M, shown: u16) -> Kick {
+        let at = self.event(self.theirs);
+        memory.invalidate(at, 2);
+        let event = memory.load_u16(at, Ordering::Relaxed);
         // VirtIO 1.3, 2.7.10: whether this batch reached the index asked for.
         let reached = self.side.published.wrapping_sub(event).wrapping_sub(1) < shown;
         if reached || self.heeded == 0 {
@@ -115,17 +113,20 @@ impl Split {
     }
 }
 
-impl Wire for Split {
+impl<const EVENTS: bool> Wire for Split<EVENTS> {
     const PACKED: bool = false;
+
+    const EVENTS: bool = EVENTS;
 
     type Aside = u16;
 
-    fn driver(plan: &Plan<'_>, layout: VringLayout) -> Self {
-        let side = Side::new(plan.ring, layout, 0, 0);
-        Self::new(side, plan.link, plan.quirks, true)
+    fn driver(plan: &Plan) -> Self {
+        let side = Side::new(plan.ring, plan.layout, 0, 0);
+        Self::new(side, plan, true)
     }
 
-    fn device<M: SharedMemory>(memory: &M, plan: &Plan<'_>, layout: VringLayout) -> Self {
+    fn device<M: SharedMemory>(memory: &M, plan: &Plan) -> Self {
+        let layout = &plan.layout;
         let count = layout.count();
         let used = layout.used().wrapping_add(raw::RING_INDEX);
         let available = layout.available().wrapping_add(raw::RING_INDEX);
@@ -138,10 +139,10 @@ impl Wire for Split {
         let behind = published.wrapping_sub(count);
         let prefilled = plan.quirks.used_ring_prefilled && offered.wrapping_sub(behind) <= count;
         let taken = if prefilled { behind } else { published };
-        let side = Side::new(plan.ring, layout, taken, published);
-        let mut split = Self::new(side, plan.link, plan.quirks, false);
+        let side = Side::new(plan.ring, plan.layout, taken, published);
+        let mut split = Self::new(side, plan, false);
         split.limit = taken.wrapping_add(count);
-        if plan.link.event_index {
+        if EVENTS && plan.event_index {
             // Whoever was here before asked for another index.
             split.ask(memory);
         }
@@ -211,7 +212,8 @@ impl Wire for Split {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn descriptor<M: SharedMemory>(&self, memory: &M, id: u16) -> Descriptor {
-        let at = self.side.layout.descriptor(id);
+        // The ring has this buffer, so there is nothing to ask.
+        let at = self.side.layout.descriptor_of(id);
         memory.invalidate(at, raw::DESCRIPTOR_SIZE);
         Descriptor::from_words(memory.load_words(at))
     }
@@ -269,8 +271,8 @@ impl Wire for Split {
         if shown == 0 {
             return Kick::NONE;
         }
-        if let Some(events) = self.events {
-            return self.kick_at_an_index(memory, shown, events);
+        if EVENTS && self.events {
+            return self.kick_at_an_index(memory, shown);
         }
         let flags = self.theirs.at().wrapping_add(raw::RING_FLAGS);
         memory.invalidate(flags, 2);
@@ -287,10 +289,10 @@ impl Wire for Split {
         } else {
             raw::RING_NO_KICK
         };
-        let (at, value) = match self.events {
+        let (at, value) = match EVENTS && self.events {
             // The index behind us is the last one that the peer will reach.
-            Some(events) => (events.ours, self.side.taken.wrapping_sub(flag)),
-            None => (self.ours.at().wrapping_add(raw::RING_FLAGS), flag),
+            true => (self.event(self.ours), self.side.taken.wrapping_sub(flag)),
+            false => (self.ours.at().wrapping_add(raw::RING_FLAGS), flag),
         };
         memory.store_u16(at, value, Ordering::Relaxed);
         memory.clean(at, 2);

@@ -12,28 +12,46 @@ use crate::raw::Descriptor;
 
 /// What a queue is for.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan<'a> {
-    pub(crate) link: &'a LinkLayout,
+pub struct Plan {
     pub(crate) ring: Ring,
+    pub(crate) layout: VringLayout,
     /// Whether the ring's device writes into the buffers, or its driver does.
     pub(crate) device_fills: bool,
+    /// Whether kicks are asked for by an index.
+    pub(crate) event_index: bool,
+    /// The address of the window.
+    pub(crate) window: u64,
     pub(crate) quirks: Quirks,
 }
 
-impl Plan<'_> {
-    /// The ring's layout, if it is of this kind and has no more than `N` descriptors (rpmsg-rings.md, R1, R2).
-    pub(super) fn layout<const N: usize, W: Wire>(&self) -> Result<VringLayout, Error> {
-        let layout = self.link.ring(self.ring);
-        if layout.is_packed() != W::PACKED {
-            return Err(Error::RingKind { ring: self.ring });
+impl Plan {
+    /// A plan for a ring of this kind with no more than `N` descriptors (rpmsg-rings.md, R1, R2).
+    // Where the layout is a constant, the plan is one too.
+    #[inline(always)]
+    pub(crate) fn new<const N: usize, W: Wire>(
+        link: &LinkLayout,
+        ring: Ring,
+        device_fills: bool,
+        quirks: Quirks,
+    ) -> Result<Self, Error> {
+        let layout = link.ring(ring);
+        if layout.is_packed() != W::PACKED || link.event_index && !W::EVENTS {
+            return Err(Error::RingKind { ring });
         }
         let count = layout.count();
-        if usize::from(count) <= N {
-            return Ok(layout);
+        if usize::from(count) > N {
+            return Err(Error::RingSize {
+                count: u32::from(count),
+                limit: u32::try_from(N).unwrap_or(u32::MAX),
+            });
         }
-        Err(Error::RingSize {
-            count: u32::from(count),
-            limit: u32::try_from(N).unwrap_or(u32::MAX),
+        Ok(Self {
+            ring,
+            layout,
+            device_fills,
+            event_index: link.event_index,
+            window: link.window.address(0),
+            quirks,
         })
     }
 }
@@ -46,14 +64,17 @@ pub trait Wire: Debug + Sized {
     /// Which kind of layout it needs.
     const PACKED: bool;
 
+    /// Whether kicks can be asked for by an index.
+    const EVENTS: bool;
+
     /// What a device remembers of a buffer that it puts aside.
     type Aside: Copy + Debug + Default;
 
     /// The driver's side of a ring that was written empty.
-    fn driver(plan: &Plan<'_>, layout: VringLayout) -> Self;
+    fn driver(plan: &Plan) -> Self;
 
     /// The device's side of a ring as it is found.
-    fn device<M: SharedMemory>(memory: &M, plan: &Plan<'_>, layout: VringLayout) -> Self;
+    fn device<M: SharedMemory>(memory: &M, plan: &Plan) -> Self;
 
     /// Writes what has to stand in an empty ring about buffer `id`.
     fn lay<M: SharedMemory>(memory: &M, layout: &VringLayout, id: u16, buffer: Descriptor);
@@ -104,23 +125,18 @@ pub trait Wire: Debug + Sized {
     /// Tells the peer whether we want to be kicked.
     fn ask<M: SharedMemory>(&mut self, memory: &M);
 
+    /// Asks the peer to kick us, or not to, unless the ring is broken.
+    fn wish<M: SharedMemory>(&mut self, memory: &M, wanted: bool) {
+        if !self.side().is_broken() {
+            self.side_mut().wanted = wanted;
+            self.ask(memory);
+        }
+    }
+
     /// From now on every look and every gift fails with this error.
     #[cold]
     fn breaks(&mut self, error: Error) {
         self.side_mut().breaks(error);
         self.unlearn();
-    }
-
-    /// Asks the peer to kick us, or not to; whether there is something to take already.
-    fn wake<M: SharedMemory>(&mut self, memory: &M, wanted: bool) -> Result<bool, Error> {
-        if !self.side().is_broken() {
-            self.side_mut().wanted = wanted;
-            self.ask(memory);
-        }
-        let found = self.look(memory);
-        match self.side_mut().refusal() {
-            Some(error) => Err(error),
-            None => Ok(found),
-        }
     }
 }

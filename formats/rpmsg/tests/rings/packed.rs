@@ -49,6 +49,35 @@ fn r1_a_ring_of_the_other_kind_is_refused_by_either_role() {
 }
 
 #[test]
+fn r1_a_side_that_leaves_event_indices_out_refuses_a_layout_with_them_and_talks_to_any_other() {
+    let memory = Memory::new();
+    let quirks = Quirks::default();
+    let (plain, events) = (
+        layout_of::<Split>(),
+        layout_of::<Split>().with_event_index(),
+    );
+    let refused = |ring| Some(Error::RingKind { ring });
+    let driver = DriverOf::<Split<false>>::attach(memory.driver(), events, BUFFER, 1, quirks);
+    assert_eq!(driver.err(), refused(Ring::ToDriver));
+    let device = DeviceOf::<Split<false>>::attach(memory.device(), events, 1, quirks);
+    assert_eq!(device.err(), refused(Ring::ToDevice));
+    assert_eq!(memory.snapshot(), Memory::new().snapshot());
+    let mut driver = driver_of::<Split>(&memory);
+    let mut device = DeviceOf::<Split<false>>::attach(memory.device(), plain, 1, quirks).unwrap();
+    for round in 0..3 * COUNT {
+        let wanted = round.is_multiple_of(2);
+        device.wake_on_message(wanted).unwrap();
+        driver.send(1, 2, &round.to_le_bytes()).unwrap();
+        assert_eq!(driver.flush().is_needed(), wanted);
+        assert_eq!(next(&mut device).unwrap().unwrap(), round.to_le_bytes());
+        device.send(2, 1, &round.to_le_bytes()).unwrap();
+        assert!(device.flush().wants(Ring::ToDriver));
+        assert_eq!(next(&mut driver).unwrap().unwrap(), round.to_le_bytes());
+        let _ = driver.flush();
+    }
+}
+
+#[test]
 fn r2_a_packed_ring_lies_in_its_window_and_is_a_power_of_two() {
     let window = window();
     let at = BASE + 0x1000;

@@ -3,29 +3,29 @@
 //! The smallest echo device: what the ring engine costs a Cortex-M4.
 //!
 //! It waits for DRIVER_OK, announces one service at a fixed address and sends every message for it back, copied out of its
-//! buffer and into another. All checks of the engine are there; what the peers' figures leave out is left out too: resource table, log, counters
-//! and generations. `cargo xtask bench footprint` builds it, lets it answer in QEMU and counts its bytes.
+//! buffer and into another. All checks of the engine are there; what the peers' figures leave out is left out too: resource
+//! table, log, counters and generations. `cargo xtask bench footprint` builds it, lets it answer in QEMU and counts its bytes.
 
 mod hardware;
 
 use core::mem::MaybeUninit;
 
 use rpmsg::{
-    Announcement, Change, Device, Error, LinkLayout, NAME_SERVICE_ADDRESS, Quirks, Ring,
-    ServiceName, StatusWord, VringLayout, Window,
+    Announcement, Change, DeviceQueue, Error, LinkLayout, NAME_SERVICE_ADDRESS, Quirks, Ring,
+    ServiceName, Split, StatusWord, VringLayout, Window,
 };
 
 use hardware::{SIZE, Shared, WINDOW, forget_bell, ring_bell, sleep};
 
-/// A link with rings of 8 descriptors.
-type Link = Device<Shared, 8>;
+/// A link with rings of 8 descriptors, for which no event indices are agreed on.
+type Link = rpmsg::Link<Shared, DeviceQueue<8, Split<false>>>;
 
 /// Serves one driver after the other.
 fn serve(place: &mut MaybeUninit<Link>) -> ! {
     loop {
         forget_bell();
         if STATUS.load(&Shared).is_ready()
-            && let Ok(link) = Device::attach(Shared, LAYOUT, 1, Quirks::default())
+            && let Ok(link) = Link::attach(Shared, LAYOUT, 1, Quirks::default())
         {
             // A broken link answers nothing until the driver resets the device, as one without generations has to.
             work(place.write(link));
