@@ -3,10 +3,12 @@
 //! Each packet is one message, in any language. Where the server ends a client, it sends the reason along with the end, as a
 //! file whose first line is the [`Reason`]'s word; whoever does not look for it sees the end alone.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,6 +22,14 @@ use crate::socket::{connect, receive, send};
 #[derive(Debug)]
 pub struct Client {
     fd: OwnedFd,
+    left: Mutex<Left>,
+}
+
+/// What a connection that is over left behind.
+#[derive(Debug, Default)]
+struct Left {
+    messages: VecDeque<Vec<u8>>,
+    reason: Option<Reason>,
 }
 
 impl Client {
@@ -28,7 +38,10 @@ impl Client {
     /// # Errors
     /// [`Error::Socket`] where nobody serves there, or this user may not.
     pub fn connect(path: &Path) -> Result<Self, Error> {
-        Ok(Client { fd: connect(path)? })
+        Ok(Client {
+            fd: connect(path)?,
+            left: Mutex::default(),
+        })
     }
 
     /// Sends one message, which has at least one byte.
@@ -40,7 +53,7 @@ impl Client {
             match send(&self.fd, message, &[]) {
                 Ok(true) => return Ok(()),
                 Ok(false) => self.wait(PollFlags::OUT, limit, Waiting::SendBuffer)?,
-                Err(error) => return Err(self.farewell().unwrap_or(error)),
+                Err(error) => return Err(self.farewell(error)),
             }
         }
     }
@@ -50,31 +63,56 @@ impl Client {
     /// # Errors
     /// [`Error::TimeLimit`] where none comes, [`Error::ServerClosed`] where none can come any more.
     pub fn recv(&self, limit: Limit<'_>) -> Result<Vec<u8>, Error> {
-        let mut room = vec![0; LONGEST];
         loop {
-            let Some(packet) = receive(&self.fd, &mut room)? else {
-                self.wait(PollFlags::IN, limit, Waiting::Message)?;
-                continue;
-            };
-            if packet.length > 0 {
-                room.truncate(packet.length);
-                return Ok(room);
+            {
+                let mut left = self.left();
+                if let Some(message) = left.messages.pop_front() {
+                    return Ok(message);
+                }
+                if let Some(message) = self.take(&mut left)? {
+                    return Ok(message);
+                }
+                if let Some(reason) = left.reason {
+                    return Err(Error::ServerClosed { reason });
+                }
             }
-            let note = packet.descriptors.into_iter().next();
-            let reason = note.map_or(Reason::Unknown, reason_in);
-            return Err(Error::ServerClosed { reason });
+            self.wait(PollFlags::IN, limit, Waiting::Message)?;
         }
     }
 
-    /// The reason that a connection may have left behind the messages that nobody read.
-    fn farewell(&self) -> Option<Error> {
-        loop {
-            match self.recv(Limit::after(Duration::ZERO)) {
-                Ok(_) => {}
-                Err(closed @ Error::ServerClosed { .. }) => return Some(closed),
-                Err(_) => return None,
-            }
+    /// The next message in the socket; at the end the reason is noted.
+    fn take(&self, left: &mut Left) -> Result<Option<Vec<u8>>, Error> {
+        if left.reason.is_some() {
+            return Ok(None);
         }
+        let mut room = vec![0; LONGEST];
+        let Some(packet) = receive(&self.fd, &mut room)? else {
+            return Ok(None);
+        };
+        if packet.length > 0 {
+            room.truncate(packet.length);
+            return Ok(Some(room));
+        }
+        let note = packet.descriptors.into_iter().next();
+        left.reason = Some(note.map_or(Reason::Unknown, reason_in));
+        Ok(None)
+    }
+
+    /// The reason for what cannot be sent any more, which lies behind the messages that nobody read; they are kept.
+    fn farewell(&self, error: Error) -> Error {
+        let mut left = self.left();
+        while let Ok(Some(message)) = self.take(&mut left) {
+            left.messages.push_back(message);
+        }
+        match left.reason {
+            Some(reason) => Error::ServerClosed { reason },
+            None => error,
+        }
+    }
+
+    fn left(&self) -> MutexGuard<'_, Left> {
+        // Nothing in here can panic half way.
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait(&self, flags: PollFlags, limit: Limit<'_>, waiting: Waiting) -> Result<(), Error> {

@@ -187,6 +187,32 @@ fn answers_that_arrived_before_a_restart_reach_a_client_that_goes_on_sending() {
 }
 
 #[test]
+fn what_nobody_read_yet_outlives_a_send_that_fails() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let core = slow_echo(&bench);
+    let client = Client::connect(&server.file("echo")).unwrap();
+    client.send(b"hello", long()).unwrap();
+    let to = core.recv(long()).unwrap().source;
+    for number in 0..60_u8 {
+        core.send_to(to, &[number; 400], long()).unwrap();
+    }
+    drop(core);
+    let told = loop {
+        match client.send(b"more", Limit::after(Duration::from_millis(1))) {
+            Ok(()) | Err(Error::TimeLimit { .. }) => {}
+            Err(told) => break told,
+        }
+    };
+    assert!(matches!(told, Error::ServerClosed { .. }), "{told}");
+    for number in 0..60_u8 {
+        assert_eq!(client.recv(long()).unwrap(), [number; 400]);
+    }
+    assert_eq!(client.recv(long()), Err(told));
+    assert_eq!(client.send(b"more", long()), Err(told));
+}
+
+#[test]
 fn descriptors_that_a_client_sends_along_are_closed() {
     let bench = Bench::new();
     let _core = bench.core();
