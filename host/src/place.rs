@@ -39,6 +39,8 @@ pub struct Target<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     pub(crate) layout: LinkLayout,
+    /// The same with packed rings, where there can be such.
+    packed: Option<LinkLayout>,
     pub(crate) status: StatusWord,
     table_changed_at: Option<u32>,
     /// The first part of a driver's generations, where there was none before.
@@ -103,6 +105,7 @@ impl Place {
         let agreed = Agreement::of_driver(offer, vdev.config(), KNOWN);
         Ok(Place {
             layout,
+            packed: None,
             status: status.map_err(Error::Rpmsg)?,
             table_changed_at: view.changed_at(),
             notify_ids,
@@ -154,11 +157,16 @@ impl Place {
         let count = geometry.descriptors.into();
         let window = Window::new(0, memory.size()).map_err(Error::Rpmsg)?;
         let [ring_0, ring_1, buffers, pools] = geometry.parts().map(u64::from);
-        let ring = |at| VringLayout::new(&window, at, count, RING_ALIGN).map_err(Error::Rpmsg);
-        let (to_driver, to_device) = (ring(ring_0)?, ring(ring_1)?);
-        let layout = LinkLayout::new(window, to_driver, to_device, buffers, geometry.buffers());
+        // Descriptors alone, a packed ring has room where a split one has.
+        let layout = |ring: &dyn Fn(u64) -> Result<VringLayout, rpmsg::Error>| {
+            let (to_driver, to_device) = (ring(ring_0)?, ring(ring_1)?);
+            LinkLayout::new(window, to_driver, to_device, buffers, geometry.buffers())
+        };
+        let split = layout(&|at| VringLayout::new(&window, at, count, RING_ALIGN));
+        let packed = layout(&|at| VringLayout::packed(&window, at, count));
         let place = Place {
-            layout: layout.map_err(Error::Rpmsg)?,
+            layout: split.map_err(Error::Rpmsg)?,
+            packed: Some(packed.map_err(Error::Rpmsg)?),
             status: StatusWord::new(&window, 0, VDEV_ENTRY, 2).map_err(Error::Rpmsg)?,
             table_changed_at: None,
             starts: 1,
@@ -219,12 +227,24 @@ impl Place {
     }
 
     /// The rings as both sides agreed to use them.
-    pub(crate) fn layout(&self, agreement: &Agreement) -> LinkLayout {
-        match agreement.features().has(Features::EVENT_INDEX) {
-            true => self.layout.with_event_index(),
-            false => self.layout,
+    pub(crate) fn rings(&self, agreement: &Agreement) -> Rings {
+        let features = agreement.features();
+        let events = |layout: LinkLayout| match features.has(Features::EVENT_INDEX) {
+            true => layout.with_event_index(),
+            false => layout,
+        };
+        match self.packed {
+            Some(packed) if features.has(Features::PACKED_RING) => Rings::Packed(events(packed)),
+            _ => Rings::Split(events(self.layout)),
         }
     }
+}
+
+/// The rings of a link, of either kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rings {
+    Packed(LinkLayout),
+    Split(LinkLayout),
 }
 
 /// How two processes divide a window between them: a table page, two rings, the buffers of both, and the slots of both.

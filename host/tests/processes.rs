@@ -13,10 +13,19 @@ use corewarden::peer::{Meeting, Role, join};
 use corewarden::place::Geometry;
 use corewarden::pool::Pool;
 use corewarden::{Access, Error, Limit, SocketOperation};
+use rpmsg::Features;
 
 #[test]
 fn two_processes_talk_again_whenever_either_of_them_was_killed() {
     let name = "two_processes_talk_again_whenever_either_of_them_was_killed";
+    kill_again_and_again(name, Geometry::default(), echo, drive);
+}
+
+#[test]
+fn two_processes_talk_again_over_packed_rings_whenever_either_of_them_was_killed() {
+    let name = "two_processes_talk_again_over_packed_rings_whenever_either_of_them_was_killed";
+    let echo = |path: &Path| echo_with(path, packed());
+    let drive = |path: &Path| drive_with(path, packed());
     kill_again_and_again(name, Geometry::default(), echo, drive);
 }
 
@@ -249,7 +258,11 @@ impl Drop for Example {
 
 /// The device: sends everything back, to one driver after the other.
 fn echo(path: &Path) {
-    let hub = join(path, Role::Device, Options::default(), long()).unwrap();
+    echo_with(path, Options::default());
+}
+
+fn echo_with(path: &Path, options: Options) {
+    let hub = join(path, Role::Device, options, long()).unwrap();
     let mut endpoint = hub.serve("echo", forever()).unwrap();
     loop {
         let answered = endpoint
@@ -265,8 +278,15 @@ fn echo(path: &Path) {
 
 /// The driver: counts up, and says how far it is. What was under way at a restart it sends again.
 fn drive(path: &Path) {
-    let hub = join(path, Role::Driver, Options::default(), long()).unwrap();
+    drive_with(path, Options::default());
+}
+
+fn drive_with(path: &Path, options: Options) {
+    let hub = join(path, Role::Driver, options, long()).unwrap();
     let mut endpoint = hub.connect("echo", forever()).unwrap();
+    let wanted = options.features.has(Features::PACKED_RING);
+    let agreed = hub.counters().agreed.features;
+    assert_eq!(agreed.contains(&"packed-ring".to_owned()), wanted);
     let mut number = 0_u64;
     loop {
         match once(&endpoint, number) {
@@ -414,6 +434,15 @@ struct Guard<'a>(&'a AtomicBool);
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What it takes to have packed rings: that both sides want them.
+fn packed() -> Options {
+    let options = Options::default();
+    Options {
+        features: options.features.with(Features::PACKED_RING),
+        ..options
     }
 }
 

@@ -3,15 +3,15 @@
 use std::time::Instant;
 
 use rpmsg::{
-    Device, DeviceLife, DeviceQueue, DeviceStep, Driver, DriverLife, DriverQueue, DriverStep,
-    Event, Kick, Quirks, RestartSign, Session,
+    BufferSizes, Device, DeviceLife, DeviceQueue, DeviceStep, Driver, DriverLife, DriverQueue,
+    DriverStep, Event, Kick, Packed, PackedDevice, PackedDriver, Quirks, RestartSign, Session,
 };
 
 use super::Options;
 use crate::agreement::Agreed;
 use crate::doorbell::Doorbell;
 use crate::error::Error;
-use crate::place::Place;
+use crate::place::{Place, Rings};
 use crate::shared_memory::{SharedMemory, Window};
 
 /// Finds the place of a driver's link, at each attach anew: another image may have been loaded.
@@ -57,6 +57,8 @@ pub(super) enum Turn {
 pub(super) enum Lane {
     Device(Box<Session<Window, DeviceQueue<DESCRIPTORS>, ENDPOINTS>>),
     Driver(Box<Session<Window, DriverQueue<DESCRIPTORS>, ENDPOINTS>>),
+    PackedDevice(Box<Session<Window, DeviceQueue<DESCRIPTORS, Packed>, ENDPOINTS>>),
+    PackedDriver(Box<Session<Window, DriverQueue<DESCRIPTORS, Packed>, ENDPOINTS>>),
 }
 
 impl Side {
@@ -187,13 +189,11 @@ fn step_device(
             DeviceStep::Attach(generation) => {
                 let link = place.terms.accepted(memory, options.features);
                 let link = link.and_then(|agreement| {
-                    let (memory, layout) = (memory.clone(), place.layout(&agreement));
-                    let link = Device::attach(memory, layout, generation, Quirks::default())?;
-                    Ok((link, agreement))
+                    let lane = Lane::device(place.rings(&agreement), memory, generation)?;
+                    Ok((lane, agreement))
                 });
                 return match link {
-                    Ok((link, agreement)) => {
-                        let lane = Lane::Device(Box::new(Session::new(link)));
+                    Ok((lane, agreement)) => {
                         let agreed = Agreed::new(agreement.features(), agreement.sizes());
                         Ok(Turn::Up(lane, generation, agreed))
                     }
@@ -260,11 +260,10 @@ fn step_driver(
             let link = place.terms.agree(memory, options.features);
             let link = link.and_then(|agreement| {
                 let sizes = agreement.sizes().unwrap_or(options.buffer_size.into());
-                let (memory, layout) = (memory.clone(), place.layout(&agreement));
-                let link = Driver::attach(memory, layout, sizes, generation, Quirks::default())?;
-                Ok((link, agreement, sizes))
+                let lane = Lane::driver(place.rings(&agreement), memory, sizes, generation)?;
+                Ok((lane, agreement, sizes))
             });
-            let (mut link, agreement, sizes) = match link {
+            let (mut lane, agreement, sizes) = match link {
                 Ok(link) => link,
                 Err(error) => {
                     *stage = Stage::Idle(again, Some(life));
@@ -273,14 +272,13 @@ fn step_driver(
             };
             place.terms.accept(memory, &place.status, &agreement);
             // Publishes the offered buffers; the kick for them is the one below, which the device cannot miss.
-            let _ = link.flush();
+            let _ = lane.flush();
             life.ready(memory);
             if let Err(error) = place.ring_all(bell) {
                 *stage = Stage::Idle(again, Some(life));
                 return Err(error);
             }
             *stage = Stage::Live { place, life };
-            let lane = Lane::Driver(Box::new(Session::new(link)));
             let agreed = Agreed::new(agreement.features(), Some(sizes));
             Ok(Turn::Up(lane, generation, agreed))
         }
@@ -316,11 +314,46 @@ macro_rules! session {
         match $lane {
             Lane::Device($session) => $call,
             Lane::Driver($session) => $call,
+            Lane::PackedDevice($session) => $call,
+            Lane::PackedDriver($session) => $call,
         }
     };
 }
 
 impl Lane {
+    fn device(rings: Rings, memory: &Window, generation: u32) -> Result<Self, rpmsg::Error> {
+        let (memory, quirks) = (memory.clone(), Quirks::default());
+        Ok(match rings {
+            Rings::Split(layout) => {
+                let link = Device::attach(memory, layout, generation, quirks)?;
+                Lane::Device(Box::new(Session::new(link)))
+            }
+            Rings::Packed(layout) => {
+                let link = PackedDevice::attach(memory, layout, generation, quirks)?;
+                Lane::PackedDevice(Box::new(Session::new(link)))
+            }
+        })
+    }
+
+    fn driver(
+        rings: Rings,
+        memory: &Window,
+        sizes: BufferSizes,
+        generation: u32,
+    ) -> Result<Self, rpmsg::Error> {
+        let (memory, quirks) = (memory.clone(), Quirks::default());
+        Ok(match rings {
+            Rings::Split(layout) => {
+                let link = Driver::attach(memory, layout, sizes, generation, quirks)?;
+                Lane::Driver(Box::new(Session::new(link)))
+            }
+            Rings::Packed(layout) => {
+                let link = PackedDriver::attach(memory, layout, sizes, generation, quirks)?;
+                Lane::PackedDriver(Box::new(Session::new(link)))
+            }
+        })
+    }
+
     pub(super) fn open(&mut self, address: Option<u32>) -> Result<rpmsg::Endpoint, rpmsg::Error> {
         session!(self, session => session.open(address))
     }

@@ -18,8 +18,13 @@ fn f10_two_processes_agree_on_what_both_do_and_on_the_size_the_device_asks_for()
     let both = name_service.with(Features::EVENT_INDEX);
     let all = Options::default().features;
     let names = ["name-service", "buffer-sizes", "event-index", "version-1"];
+    let packed = all.with(Features::PACKED_RING);
+    let packed_names = [&names[..], &["packed-ring"]].concat();
     for (device, driver, features, size) in [
         (all, all, &names[..], 1024),
+        (packed, packed, &packed_names, 1024),
+        (packed, all, &names[..], 1024),
+        (all, packed, &names[..], 1024),
         (all, name_service, &names[..1], 512),
         (name_service, all, &names[..1], 512),
         (both, all, &["name-service", "event-index"], 512),

@@ -12,89 +12,92 @@ use crate::support::{Bench, Party, forever, long, shortly};
 
 #[test]
 fn a_device_that_restarts_ends_old_handles_and_reopening_works() {
-    let bench = Bench::new();
-    let device = bench.echo();
-    let hub = bench.driver();
-    let mut echo = hub.connect("echo", long()).unwrap();
-    let generation = hub.generation().unwrap();
-    echo.send(b"before", long()).unwrap();
-    while hub.counters().received.messages == 0 {
-        hub.pump().unwrap();
+    for bench in Bench::kinds() {
+        let device = bench.echo();
+        let hub = bench.driver();
+        let mut echo = hub.connect("echo", long()).unwrap();
+        let generation = hub.generation().unwrap();
+        echo.send(b"before", long()).unwrap();
+        while hub.counters().received.messages == 0 {
+            hub.pump().unwrap();
+        }
+        drop(device);
+        let _device = bench.echo();
+        while hub.generation() == Some(generation) {
+            hub.pump().unwrap();
+        }
+        // What was received before stays received.
+        assert_eq!(echo.recv(long()).unwrap().payload, b"before");
+        let gone = Error::PeerRestarted {
+            generation,
+            sign: Some(RestartSign::Generation),
+        };
+        assert_eq!(echo.recv(long()), Err(gone));
+        assert_eq!(echo.send(b"lost", long()), Err(gone));
+        assert_eq!(echo.try_recv(), Err(gone));
+        echo.reopen(long()).unwrap();
+        echo.send(b"after", long()).unwrap();
+        assert_eq!(echo.recv(long()).unwrap().payload, b"after");
+        assert_ne!(hub.generation(), Some(generation));
+        assert_eq!(hub.counters().restarts, 1);
     }
-    drop(device);
-    let _device = bench.echo();
-    while hub.generation() == Some(generation) {
-        hub.pump().unwrap();
-    }
-    // What was received before stays received.
-    assert_eq!(echo.recv(long()).unwrap().payload, b"before");
-    let gone = Error::PeerRestarted {
-        generation,
-        sign: Some(RestartSign::Generation),
-    };
-    assert_eq!(echo.recv(long()), Err(gone));
-    assert_eq!(echo.send(b"lost", long()), Err(gone));
-    assert_eq!(echo.try_recv(), Err(gone));
-    echo.reopen(long()).unwrap();
-    echo.send(b"after", long()).unwrap();
-    assert_eq!(echo.recv(long()).unwrap().payload, b"after");
-    assert_ne!(hub.generation(), Some(generation));
-    assert_eq!(hub.counters().restarts, 1);
 }
 
 #[test]
 fn what_a_device_sent_before_it_ended_is_received() {
-    let bench = Bench::new();
-    let device = bench.device();
-    let party = Party::start(move |flag| {
-        let service = device.serve("brief", long().unless(flag))?;
-        service.recv(long().unless(flag))?;
-        for number in 0..100_u8 {
-            service.send(&[number], long())?;
+    for bench in Bench::kinds() {
+        let device = bench.device();
+        let party = Party::start(move |flag| {
+            let service = device.serve("brief", long().unless(flag))?;
+            service.recv(long().unless(flag))?;
+            for number in 0..100_u8 {
+                service.send(&[number], long())?;
+            }
+            Ok(())
+        });
+        let hub = bench.driver();
+        let brief = hub.connect("brief", long()).unwrap();
+        brief.send(b"go", long()).unwrap();
+        while !party.is_finished() {
+            std::thread::yield_now();
         }
-        Ok(())
-    });
-    let hub = bench.driver();
-    let brief = hub.connect("brief", long()).unwrap();
-    brief.send(b"go", long()).unwrap();
-    while !party.is_finished() {
-        std::thread::yield_now();
+        party.end().unwrap();
+        for number in 0..100_u8 {
+            assert_eq!(brief.recv(long()).unwrap().payload, [number]);
+        }
+        assert!(matches!(
+            brief.recv(long()),
+            Err(Error::PeerRestarted { .. })
+        ));
     }
-    party.end().unwrap();
-    for number in 0..100_u8 {
-        assert_eq!(brief.recv(long()).unwrap().payload, [number]);
-    }
-    assert!(matches!(
-        brief.recv(long()),
-        Err(Error::PeerRestarted { .. })
-    ));
 }
 
 #[test]
 fn a_driver_that_restarts_ends_the_devices_handles_and_serving_again_works() {
-    let bench = Bench::new();
-    let device = bench.device();
-    let party = Party::start(move |flag| {
-        let mut service = device.serve("count", long().unless(flag))?;
-        for number in 0..3_u32 {
-            loop {
-                match service.recv(forever().unless(flag)) {
-                    Ok(_) => service.send(&number.to_le_bytes(), long())?,
-                    Err(Error::PeerRestarted { .. }) => break,
-                    Err(error) => return Err(error),
+    for bench in Bench::kinds() {
+        let device = bench.device();
+        let party = Party::start(move |flag| {
+            let mut service = device.serve("count", long().unless(flag))?;
+            for number in 0..3_u32 {
+                loop {
+                    match service.recv(forever().unless(flag)) {
+                        Ok(_) => service.send(&number.to_le_bytes(), long())?,
+                        Err(Error::PeerRestarted { .. }) => break,
+                        Err(error) => return Err(error),
+                    }
                 }
+                service.reopen(forever().unless(flag))?;
             }
-            service.reopen(forever().unless(flag))?;
+            Ok(())
+        });
+        for number in 0..3_u32 {
+            let hub = bench.driver();
+            let count = hub.connect("count", long()).unwrap();
+            count.send(&[], long()).unwrap();
+            assert_eq!(count.recv(long()).unwrap().payload, number.to_le_bytes());
         }
-        Ok(())
-    });
-    for number in 0..3_u32 {
-        let hub = bench.driver();
-        let count = hub.connect("count", long()).unwrap();
-        count.send(&[], long()).unwrap();
-        assert_eq!(count.recv(long()).unwrap().payload, number.to_le_bytes());
+        assert_eq!(party.end(), Err(Error::Interrupted));
     }
-    assert_eq!(party.end(), Err(Error::Interrupted));
 }
 
 #[test]

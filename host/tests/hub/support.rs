@@ -11,10 +11,13 @@ use corewarden::hub::{Hub, Options};
 use corewarden::place::{Geometry, Place};
 use corewarden::shared_memory::Window;
 use corewarden::{Error, Limit};
+use rpmsg::Features;
 
 /// A window and the two counters of its doorbells.
 pub(crate) struct Bench {
     pub(crate) geometry: Geometry,
+    /// What both sides want of the rings.
+    pub(crate) features: Features,
     pub(crate) window: Window,
     file: OwnedFd,
     bells: (EventCounters, EventCounters),
@@ -25,10 +28,18 @@ impl Bench {
         Self::of(Geometry::default())
     }
 
+    /// One with split rings, and one with packed ones.
+    pub(crate) fn kinds() -> [Self; 2] {
+        let mut packed = Self::new();
+        packed.features = packed.features.with(Features::PACKED_RING);
+        [Self::new(), packed]
+    }
+
     pub(crate) fn of(geometry: Geometry) -> Self {
         let (window, file) = Window::memfd(geometry.window_size()).unwrap();
         Bench {
             geometry,
+            features: Options::default().features,
             window,
             file,
             bells: EventCounters::pair().unwrap(),
@@ -41,6 +52,7 @@ impl Bench {
         Options {
             look: LONG,
             buffer_size: self.geometry.buffer_size,
+            features: self.features,
             handshake: LONG,
             ..Options::default()
         }
