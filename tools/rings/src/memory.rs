@@ -23,6 +23,14 @@ pub(crate) fn window(kind: Kind) -> Result<(Mapping, LinkLayout)> {
     Ok((mapping, layout()?))
 }
 
+/// The same with packed rings, which fit where split ones do.
+pub(crate) fn packed() -> Result<LinkLayout> {
+    let window = Window::new(BASE, SIZE)?;
+    let ring = |at: u64| VringLayout::packed(&window, BASE + at, DESCRIPTORS);
+    let layout = LinkLayout::new(window, ring(0x2000)?, ring(0x5000)?, BASE + BUFFERS, ROOM)?;
+    Ok(layout)
+}
+
 pub(crate) fn layout() -> Result<LinkLayout> {
     let window = Window::new(BASE, SIZE)?;
     let ring = |at: u64| VringLayout::new(&window, BASE + at, DESCRIPTORS, 0x1000);

@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use corewarden::shared_memory::Window;
 use rpmsg::{
-    Device, DeviceQueue, Driver, DriverQueue, Endpoint, Event, Link, Queue, Quirks, Session,
-    SharedMemory,
+    Device, DeviceQueue, Driver, DriverQueue, Endpoint, Event, Link, PackedDevice, PackedDriver,
+    Queue, Quirks, Session, SharedMemory,
 };
 use serde_json::json;
 
@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// From the device to the driver.
     #[arg(long)]
     up: bool,
+    /// Over packed rings, in batches.
+    #[arg(long)]
+    packed: bool,
     #[arg(long, value_enum, default_value = "normal")]
     memory: Kind,
 }
@@ -78,6 +81,14 @@ struct Work {
 enum Ends {
     Up(Device<Window, CAPACITY>, Driver<Window, CAPACITY>),
     Down(Driver<Window, CAPACITY>, Device<Window, CAPACITY>),
+    PackedUp(
+        PackedDevice<Window, CAPACITY>,
+        PackedDriver<Window, CAPACITY>,
+    ),
+    PackedDown(
+        PackedDriver<Window, CAPACITY>,
+        PackedDevice<Window, CAPACITY>,
+    ),
     SingleUp(Box<Single<DeviceQueue<CAPACITY>, DriverQueue<CAPACITY>>>),
     SingleDown(Box<Single<DriverQueue<CAPACITY>, DeviceQueue<CAPACITY>>>),
 }
@@ -92,16 +103,42 @@ struct Single<T, R> {
 
 impl Work {
     fn new(args: &Args) -> Result<Self> {
+        ensure!(
+            !args.packed || args.batch != 0,
+            "packed rings are measured in batches"
+        );
         let (near, layout) = memory::window(args.memory)?;
         let quirks = Quirks::default();
-        let driver = Driver::attach(near.clone(), layout, BUFFER, 1, quirks)?;
-        let device = Device::attach(near, layout, 1, quirks)?;
+        let split = || -> Result<_> {
+            let driver = Driver::attach(near.clone(), layout, BUFFER, 1, quirks)?;
+            Ok((driver, Device::attach(near.clone(), layout, 1, quirks)?))
+        };
+        let packed = || -> Result<_> {
+            let layout = memory::packed()?;
+            let driver = PackedDriver::attach(near.clone(), layout, BUFFER, 1, quirks)?;
+            Ok((
+                driver,
+                PackedDevice::attach(near.clone(), layout, 1, quirks)?,
+            ))
+        };
         Ok(Self {
-            ends: match (args.batch, args.up) {
-                (0, true) => Ends::SingleUp(Box::new(Single::new(device, driver)?)),
-                (0, false) => Ends::SingleDown(Box::new(Single::new(driver, device)?)),
-                (_, true) => Ends::Up(device, driver),
-                (_, false) => Ends::Down(driver, device),
+            ends: match (args.packed, args.batch, args.up) {
+                (true, _, true) => {
+                    packed().map(|(driver, device)| Ends::PackedUp(device, driver))?
+                }
+                (true, _, false) => {
+                    packed().map(|(driver, device)| Ends::PackedDown(driver, device))?
+                }
+                (false, 0, true) => {
+                    let (driver, device) = split()?;
+                    Ends::SingleUp(Box::new(Single::new(device, driver)?))
+                }
+                (false, 0, false) => {
+                    let (driver, device) = split()?;
+                    Ends::SingleDown(Box::new(Single::new(driver, device)?))
+                }
+                (false, _, true) => split().map(|(driver, device)| Ends::Up(device, driver))?,
+                (false, _, false) => split().map(|(driver, device)| Ends::Down(driver, device))?,
             },
             batch: args.batch,
             sent: 0,
@@ -120,19 +157,19 @@ impl Work {
             payload,
             into,
         } = self;
+        macro_rules! batches {
+            ($sender:ident, $receiver:ident) => {
+                for _ in 0..count {
+                    batch_sent($sender, *batch, sent, payload)?;
+                    batch_received($receiver, *batch, received, into)?;
+                }
+            };
+        }
         match ends {
-            Ends::Up(sender, receiver) => {
-                for _ in 0..count {
-                    batch_sent(sender, *batch, sent, payload)?;
-                    batch_received(receiver, *batch, received, into)?;
-                }
-            }
-            Ends::Down(sender, receiver) => {
-                for _ in 0..count {
-                    batch_sent(sender, *batch, sent, payload)?;
-                    batch_received(receiver, *batch, received, into)?;
-                }
-            }
+            Ends::Up(sender, receiver) => batches!(sender, receiver),
+            Ends::Down(sender, receiver) => batches!(sender, receiver),
+            Ends::PackedUp(sender, receiver) => batches!(sender, receiver),
+            Ends::PackedDown(sender, receiver) => batches!(sender, receiver),
             Ends::SingleUp(pair) => pair.rounds(count, sent, payload, into)?,
             Ends::SingleDown(pair) => pair.rounds(count, sent, payload, into)?,
         }
