@@ -67,7 +67,7 @@ impl Bench {
     /// Where a measurement fails.
     pub fn all(&self) -> Result<Vec<Row>> {
         let mut rows = self.load()?;
-        rows.extend(self.echo()?);
+        rows.extend(self.echo(ECHOES)?);
         rows.extend(self.boot_time()?);
         rows.extend(rpmsg()?);
         rows.push(Row {
@@ -131,20 +131,27 @@ impl Bench {
         ])
     }
 
-    /// RPMsg round trips by doorbell, beside the published 0.33 to 0.44 ms of a bare doorbell on this test bed.
+    /// So many RPMsg round trips by doorbell, beside the published 0.33 to 0.44 ms of a bare doorbell on this test bed.
     ///
     /// # Errors
     /// Where the board does not come up or an answer is missing.
-    pub fn echo(&self) -> Result<Vec<Row>> {
+    pub fn echo(&self, echoes: u32) -> Result<Vec<Row>> {
         let mut board = Board::boot(&self.images, Kind::Product)?;
         board.run_firmware("echo.cwfw")?;
-        let report = board.corewarden(&format!("attach --ping {ECHOES}"))?;
-        let (median, worst) = latency(&report, ECHOES)?;
+        let before = board.machine.rings();
+        let report = board.corewarden(&format!("attach --ping {echoes}"))?;
+        let (median, worst) = latency(&report, echoes)?;
+        let after = board.machine.rings();
+        let each = |rings: u64| rings as f64 / f64::from(echoes);
         board.corewarden("stop")?;
         board.power_off()?;
         Ok(vec![Row {
             name: "echo_median",
-            what: format!("RPMsg echo Linux - Cortex-M4, {ECHOES} messages, worst {worst:.0} us"),
+            what: format!(
+                "RPMsg echo Linux - Cortex-M4, {echoes} messages, none lost, worst {worst:.0} us; {:.2} kicks there and {:.2} back each",
+                each(after.to_core - before.to_core),
+                each(after.to_linux - before.to_linux),
+            ),
             figure: median,
             unit: "us",
             target: 500.0,
@@ -253,5 +260,6 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 const LOADS: usize = 12;
-const ECHOES: u32 = 1000;
+/// Echoes that are measured where nobody asks for more.
+pub const ECHOES: u32 = 1000;
 const BOOTS: usize = 3;

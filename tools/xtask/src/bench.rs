@@ -14,6 +14,9 @@ pub(crate) struct Args {
     /// What to measure.
     #[arg(value_enum)]
     what: Option<What>,
+    /// So many round trips are measured by `echo`.
+    #[arg(long, value_name = "COUNT", default_value_t = bench::ECHOES)]
+    echoes: u32,
     /// Install missing packages of this machine without asking.
     #[arg(long)]
     yes: bool,
@@ -53,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let stolen = bench::Stolen::begin();
     let rows = match args.what {
         Some(What::Load) => figures.load()?,
-        Some(What::Echo) => figures.echo()?,
+        Some(What::Echo) => figures.echo(args.echoes)?,
         Some(What::Footprint) => bench::footprint(&say)?,
         Some(What::Rpmsg) => bench::rpmsg()?,
         Some(What::Sign) => sign(&dist::release_signer()?)?,
