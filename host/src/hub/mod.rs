@@ -62,7 +62,6 @@ use std::time::{Duration, Instant};
 
 use rpmsg::{Features, ServiceName};
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::io::Errno;
 
 pub use self::counters::{Counters, EndpointCounters, Kicks, Seen, Traffic, Watcher};
 pub use self::endpoint::Endpoint;
@@ -146,6 +145,8 @@ struct State {
     node: Node,
     /// Who looks after the link, for all.
     watch: Watch,
+    /// Whoever sleeps there has been woken, and has not noticed yet.
+    nudged: bool,
     /// So many wait for whoever does.
     followers: usize,
     /// Somebody outside sleeps at the descriptor of the doorbell ([`Hub::arm`]).
@@ -215,6 +216,7 @@ impl Hub {
                 state: Mutex::new(State {
                     node,
                     watch: Watch::Free,
+                    nudged: false,
                     followers: 0,
                     armed: false,
                 }),
@@ -506,6 +508,10 @@ impl Shared {
                     let rung = self.sleep(slice);
                     state = self.lock();
                     state.watch = Watch::Free;
+                    if std::mem::take(&mut state.nudged) {
+                        // There is a nudge to take, so this neither waits nor fails.
+                        let _ = rustix::io::read(&self.nudge, &mut [0; 8]);
+                    }
                     match rung {
                         Ok(Rung::Yes) => state.node.heard(),
                         Ok(Rung::No) => {}
@@ -549,11 +555,16 @@ impl Shared {
             *since = None;
             return Ok(Next::Follow(slice));
         }
-        let begun = *since.get_or_insert_with(Instant::now);
-        if begun.elapsed() < self.spin {
-            if !state.armed {
-                state.node.prepare_spin()?;
+        let begun = match *since {
+            Some(begun) => begun,
+            None => {
+                if !self.spin.is_zero() && !state.armed {
+                    state.node.prepare_spin()?;
+                }
+                *since.insert(Instant::now())
             }
+        };
+        if begun.elapsed() < self.spin {
             state.watch = Watch::Awake;
             return Ok(Next::Again);
         }
@@ -569,11 +580,6 @@ impl Shared {
     fn sleep(&self, slice: Duration) -> Result<Rung, Error> {
         if !readable(&[self.bell.as_fd(), self.nudge.as_fd()], slice)? {
             return Ok(Rung::No);
-        }
-        let mut count = [0; 8];
-        match rustix::io::read(&self.nudge, &mut count) {
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(errno) => return Err(failed(DoorbellOperation::Wait, errno)),
         }
         self.bell.drain()
     }
@@ -593,8 +599,8 @@ impl Shared {
             if state.followers > 0 {
                 self.turn.notify_all();
             }
-            if state.watch == Watch::Asleep {
-                // A full counter has woken already.
+            if state.watch == Watch::Asleep && !std::mem::replace(&mut state.nudged, true) {
+                // It is empty, so this neither waits nor fails.
                 let _ = rustix::io::write(&self.nudge, &1_u64.to_ne_bytes());
             }
         }
