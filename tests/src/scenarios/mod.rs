@@ -2,6 +2,7 @@
 
 mod devices;
 mod isolation;
+mod large;
 mod leftovers;
 mod life;
 mod policy;
@@ -27,6 +28,7 @@ pub fn of(kind: Kind) -> Vec<&'static Test> {
         Kind::Product => &[
             story::TESTS,
             devices::TESTS,
+            large::TESTS,
             serve::TESTS,
             refusals::TESTS,
             predictions::TESTS,

@@ -14,8 +14,17 @@ pub const HEALTH: u32 = 0x1f00;
 pub const VRING_TO_DRIVER: u32 = 0x2000;
 /// Ring 1.
 pub const VRING_TO_DEVICE: u32 = 0x5000;
-/// Descriptors of each ring.
+/// Descriptors of each ring, at most.
 pub const DESCRIPTORS: u32 = 256;
+
+/// Descriptors of each ring: half of them where an image asks for larger buffers, as there is no more room for those.
+pub const fn descriptors(asked: Option<rpmsg::BufferSizes>) -> u32 {
+    match asked {
+        Some(_) => DESCRIPTORS / 2,
+        None => DESCRIPTORS,
+    }
+}
+
 /// Alignment of the used rings.
 pub const RING_ALIGN: u32 = 0x1000;
 /// From here to the end of the window there may be buffers.

@@ -1,8 +1,8 @@
 //! The service `corewarden-echo`: whatever it is sent, it answers.
 
 use rpmsg::{
-    Change, Device, DeviceLife, DeviceQueue, DeviceStep, Endpoint, Error, Event, Kick, LinkLayout,
-    Quirks, Ring, ServiceName, Session, StatusWord, VringLayout, Window,
+    Agreement, BufferSizes, Change, Device, DeviceLife, DeviceQueue, DeviceStep, Endpoint, Error,
+    Event, Kick, LinkLayout, Quirks, Ring, ServiceName, Session, StatusWord, VringLayout, Window,
 };
 
 use crate::memory::{Shared, ring_bell};
@@ -21,6 +21,8 @@ pub struct Image {
     pub dies_after_ms: Option<u32>,
     /// Writes a hostile resource table over the published one whenever the driver lets go.
     pub poisons_table: bool,
+    /// The buffers it wants instead of what the driver takes by itself.
+    pub asks_for: Option<BufferSizes>,
 }
 
 /// What an image does with messages.
@@ -70,6 +72,7 @@ pub fn serve_with<S: Serve>(image: Image, lines: [&str; 2]) -> ! {
 struct Core<S> {
     image: Image,
     layout: LinkLayout,
+    status: StatusWord,
     life: DeviceLife,
     service: Option<S>,
     counts: Counts,
@@ -91,7 +94,7 @@ impl<S: Serve> Core<S> {
             VringLayout::new(
                 &window,
                 base + u64::from(at),
-                board::DESCRIPTORS,
+                board::descriptors(image.asks_for),
                 board::RING_ALIGN,
             )
         };
@@ -108,6 +111,7 @@ impl<S: Serve> Core<S> {
         Ok(Self {
             image,
             layout,
+            status,
             life,
             service: None,
             counts: Counts::default(),
@@ -135,10 +139,27 @@ impl<S: Serve> Core<S> {
         trace::line("attached");
         self.counts.attached = self.counts.attached.wrapping_add(1);
         trace::show(Health::Attached, self.counts.attached);
-        match S::new(self.layout, generation) {
+        let link = self.agreed().and_then(|_| S::new(self.layout, generation));
+        match link {
             Ok(service) => self.service = Some(service),
             Err(_) => self.give_up(),
         }
+    }
+
+    /// What the driver accepted, if it may (rpmsg-features.md, F3).
+    fn agreed(&self) -> Result<Agreement, Error> {
+        let asked = self.image.asks_for;
+        let config = asked.map(Agreement::config);
+        let config: &[u8] = match &config {
+            Some(config) => config,
+            None => &[],
+        };
+        let accepted = self.status.accepted(&Shared);
+        let agreed = Agreement::of_device(table::offer(asked), config, accepted)?;
+        if agreed.sizes().is_some() {
+            trace::line("buffer sizes agreed");
+        }
+        Ok(agreed)
     }
 
     fn detach(&mut self) {
@@ -290,7 +311,7 @@ fn poison() {
 
     trace::line("table poisoned");
     let mut at = 0;
-    for (index, word) in table::WORDS.into_iter().enumerate() {
+    for (index, word) in table::words(None).into_iter().enumerate() {
         let value = match index {
             2 | 3 => 0xffff_ffff,
             // Where the rings are: in private memory, and nowhere.

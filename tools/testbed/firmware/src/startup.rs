@@ -43,10 +43,17 @@ macro_rules! image {
         $crate::image!($crate::echo::serve, $image);
     };
     ($serve:path, $image:expr) => {
+        const IMAGE: $crate::echo::Image = $image;
+
+        #[expect(unsafe_code, reason = "the table must lie in a section of its own")]
+        #[unsafe(link_section = ".resource_table")]
+        #[used]
+        static TABLE: [u32; $crate::table::LENGTH] = $crate::table::words(IMAGE.asks_for);
+
         #[expect(unsafe_code, reason = "the symbol that the start-up code calls")]
         #[unsafe(no_mangle)]
         fn image_main() -> ! {
-            $serve($image)
+            $serve(IMAGE)
         }
     };
 }

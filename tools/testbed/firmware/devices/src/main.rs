@@ -17,5 +17,6 @@ corewarden_firmware::image!(
         prefix: b"",
         dies_after_ms: None,
         poisons_table: false,
+        asks_for: None,
     }
 );

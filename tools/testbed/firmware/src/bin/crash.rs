@@ -9,6 +9,7 @@ corewarden_firmware::image!(Image {
     prefix: b"",
     dies_after_ms: Some(CRASH_MS),
     poisons_table: false,
+    asks_for: None,
 });
 
 const CRASH_MS: u32 = include!(concat!(env!("OUT_DIR"), "/crash_ms.rs"));

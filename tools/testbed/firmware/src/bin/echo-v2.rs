@@ -9,4 +9,5 @@ corewarden_firmware::image!(Image {
     prefix: b"v2 ",
     dies_after_ms: None,
     poisons_table: false,
+    asks_for: None,
 });

@@ -9,4 +9,5 @@ corewarden_firmware::image!(Image {
     prefix: b"",
     dies_after_ms: None,
     poisons_table: true,
+    asks_for: None,
 });

@@ -1,0 +1,17 @@
+#![no_std]
+#![no_main]
+//! Answers every message, in buffers of the size that it asks for.
+
+use corewarden_firmware::echo::Image;
+use rpmsg::BufferSizes;
+
+corewarden_firmware::image!(Image {
+    version: 1,
+    prefix: b"",
+    dies_after_ms: None,
+    poisons_table: false,
+    asks_for: Some(BufferSizes {
+        to_driver: 1040,
+        to_device: 1008,
+    }),
+});
