@@ -34,7 +34,7 @@ fn two_processes_lend_again_whenever_either_of_them_was_killed() {
     let name = "two_processes_lend_again_whenever_either_of_them_was_killed";
     let geometry = Geometry {
         slots: SLOTS,
-        slot_size: 0x2_0000,
+        slot_size: 0x8000,
         ..Geometry::default()
     };
     kill_again_and_again(name, geometry, echo_pool, drive_pool);
@@ -352,7 +352,7 @@ fn drive_pool(path: &Path) {
 
 fn lend_all(pool: &Pool, number: u64) -> Result<(), Error> {
     let payload = |part: u64| -> Vec<u8> {
-        let words = (0..10_000_u64).map(|at| number ^ (part << 32) ^ (at << 40));
+        let words = (0..2_500_u64).map(|at| number ^ (part << 32) ^ (at << 40));
         words.flat_map(u64::to_le_bytes).collect()
     };
     for part in 0..SLOTS {
@@ -459,6 +459,6 @@ const ROLE: &str = "COREWARDEN_TEST_ROLE";
 const PLACE: &str = "COREWARDEN_TEST_PLACE";
 const PROGRESS: &str = "echoed ";
 const STRIDE: u64 = 100;
-const POOL_STRIDE: u64 = 5;
+const POOL_STRIDE: u64 = 2;
 const SLOTS: u16 = 4;
 const KILLS: u32 = 20;
