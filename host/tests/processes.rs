@@ -283,7 +283,7 @@ fn drive(path: &Path) {
 
 fn drive_with(path: &Path, options: Options) {
     let hub = join(path, Role::Driver, options, long()).unwrap();
-    let mut endpoint = hub.connect("echo", forever()).unwrap();
+    let mut endpoint = hub.connect("echo", long()).unwrap();
     let wanted = options.features.has(Features::PACKED_RING);
     let agreed = hub.counters().agreed.features;
     assert_eq!(agreed.contains(&"packed-ring".to_owned()), wanted);
@@ -292,7 +292,7 @@ fn drive_with(path: &Path, options: Options) {
         match once(&endpoint, number) {
             Ok(()) => number += 1,
             Err(Error::PeerRestarted { .. } | Error::ServiceWithdrawn { .. }) => {
-                endpoint.reopen(forever()).unwrap();
+                endpoint.reopen(long()).unwrap();
             }
             Err(error) => panic!("driver: {error}"),
         }
@@ -336,7 +336,7 @@ fn echo_pool(path: &Path) {
 /// The driver of a pool: as [`drive`], with as many payloads under way as there are slots.
 fn drive_pool(path: &Path) {
     let hub = join(path, Role::Driver, Options::default(), long()).unwrap();
-    let mut pool = Pool::new(hub.connect("pool", forever()).unwrap()).unwrap();
+    let mut pool = Pool::new(hub.connect("pool", long()).unwrap()).unwrap();
     let mut number = 0_u64;
     loop {
         match lend_all(&pool, number) {
@@ -370,7 +370,7 @@ fn lend_all(pool: &Pool, number: u64) -> Result<(), Error> {
 /// them away meanwhile.
 fn reopen(pool: &mut Pool) {
     loop {
-        let reopened = pool.reopen(forever()).and_then(|()| {
+        let reopened = pool.reopen(long()).and_then(|()| {
             assert_eq!((pool.lent(), pool.held()), (0, 0));
             let drafts: Result<Vec<_>, _> = (0..SLOTS).map(|_| pool.reserve(long())).collect();
             drafts.map(drop)

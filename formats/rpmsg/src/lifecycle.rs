@@ -362,6 +362,11 @@ impl DeviceLife {
             Some(_) => theirs.echo(memory) == self.generation,
             None => !self.prepares,
         };
+        if !for_us && self.line().generation(memory) != Some(self.generation) {
+            // They were prepared for another device, whose last words stand where ours did: we would wait for ever (L12).
+            self.renew(memory);
+            return DeviceStep::Kick;
+        }
         if self.stage == DeviceStage::Shunning || !for_us {
             return DeviceStep::Wait;
         }
@@ -381,7 +386,7 @@ impl DeviceLife {
     fn answer<M: SharedMemory>(&mut self, memory: &M, driver: Option<u32>) {
         self.driver = driver;
         self.stage = DeviceStage::Waiting;
-        let line = self.status.line(raw::DEVICE_LINE);
+        let line = self.line();
         line.write(memory, self.generation, driver.unwrap_or(0));
     }
 
@@ -391,9 +396,18 @@ impl DeviceLife {
             Some(_) => DeviceStage::Waiting,
             None => DeviceStage::Shunning,
         };
-        self.generation = following(self.generation);
-        let line = self.status.line(raw::DEVICE_LINE);
+        let stands = self.line().generation(memory);
+        self.generation = match following(self.generation) {
+            // Another device's, and the driver shall see that we are not that one.
+            taken if stands == Some(taken) => following(taken),
+            next => next,
+        };
+        let line = self.line();
         line.write(memory, self.generation, self.driver.unwrap_or(0));
+    }
+
+    fn line(&self) -> Line {
+        self.status.line(raw::DEVICE_LINE)
     }
 }
 

@@ -318,6 +318,47 @@ fn l11_a_foreign_peers_restart_is_inferred_and_says_so() {
 }
 
 #[test]
+fn l12_a_device_written_over_by_one_that_is_gone_takes_a_new_generation() {
+    for later in [0, 1, 2_u32] {
+        let memory = Memory::new();
+        let (driver, mut old) = running(&memory);
+        let mut device = DeviceLife::begin(&memory.device(), status());
+        let mut driver = driver.again(&memory.driver(), status());
+        settle(&mut device, &memory);
+        // The one before lives for a moment longer, and answers the driver over the new one's answer.
+        settle(&mut old, &memory);
+        let stands = old.generation() + later;
+        memory.poke(DEVICE_LINE + 4, &stands.to_le_bytes());
+        assert_eq!(driver.step(&memory.driver()), DriverStep::Prepare);
+        driver.ready(&memory.driver());
+        drop(old);
+        let before = device.generation();
+        let steps = settle(&mut device, &memory);
+        if later == 1 {
+            // What stands there is its own.
+            assert!(matches!(
+                steps[..],
+                [DeviceStep::Attach(_), DeviceStep::Run]
+            ));
+            continue;
+        }
+        assert_eq!(steps, [DeviceStep::Kick, DeviceStep::Wait]);
+        assert_ne!(device.generation(), before);
+        assert_ne!(device.generation(), stands);
+        assert_eq!(device_generation(&memory), device.generation());
+        let restart = DriverStep::Restart(RestartSign::Generation);
+        assert_eq!(driver.step(&memory.driver()), restart);
+        let mut driver = driver.again(&memory.driver(), status());
+        settle(&mut device, &memory);
+        assert_eq!(driver.step(&memory.driver()), DriverStep::Prepare);
+        driver.ready(&memory.driver());
+        settle(&mut device, &memory);
+        assert_eq!(device.step(&memory.device()), DeviceStep::Run);
+        assert_eq!(driver.step(&memory.driver()), DriverStep::Run);
+    }
+}
+
+#[test]
 fn l12_a_cleared_table_page_is_a_restart_once_the_driver_runs() {
     let cleared = DriverStep::Restart(RestartSign::TableCleared);
     let memory = Memory::new();
