@@ -331,7 +331,6 @@ fn l12_a_device_written_over_by_one_that_is_gone_takes_a_new_generation() {
         memory.poke(DEVICE_LINE + 4, &stands.to_le_bytes());
         assert_eq!(driver.step(&memory.driver()), DriverStep::Prepare);
         driver.ready(&memory.driver());
-        drop(old);
         let before = device.generation();
         let steps = settle(&mut device, &memory);
         if later == 1 {
