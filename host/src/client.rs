@@ -182,7 +182,7 @@ impl Reason {
             Error::MessagesLost { .. } => Reason::MessagesLost,
             Error::PeerRestarted { .. } => Reason::PeerRestarted,
             Error::Rpmsg(rpmsg::Error::PayloadTooLong { .. }) => Reason::MessageTooLong,
-            Error::LinkBroken(_) | Error::Rpmsg(_) => Reason::LinkBroken,
+            Error::LinkBroken(_) => Reason::LinkBroken,
             Error::ServiceWithdrawn { .. } => Reason::ServiceWithdrawn,
             _ => Reason::ServerEnded,
         }

@@ -13,7 +13,7 @@ use rpmsg_pool::PoolLayout;
 
 use super::counters::{Counters, Seen, Traffic, Watcher};
 use super::inbox::{Inbox, Item, add};
-use super::side::{Lane, Side, Turn, largest_message};
+use super::side::{DESCRIPTORS, Lane, Side, Turn, largest_message};
 use super::{Message, Options};
 use crate::doorbell::Doorbell;
 use crate::error::Error;
@@ -208,24 +208,19 @@ impl Node {
 
     /// Takes announcements back, as far as there are buffers for that.
     fn withdraw(&mut self) -> Result<(), Error> {
-        while let (Some(lane), Some((inner, name))) = (&mut self.lane, self.withdrawals.pop()) {
-            match lane.announce(&inner, name, Change::Destroyed) {
-                Err(rpmsg::Error::NoBuffer { .. }) => {
-                    self.withdrawals.push((inner, name));
-                    self.want_buffer();
-                    break;
-                }
-                announced => {
-                    // It is of this link, as they are forgotten with it.
-                    let _ = lane.close(inner);
-                    match announced {
-                        Ok(()) => {
-                            let address = inner.address();
-                            self.show_service(true, name, address, Change::Destroyed);
-                        }
-                        Err(error) => self.lie(error)?,
-                    }
-                }
+        while let Some((inner, name)) = self.withdrawals.pop() {
+            let told = self.with_buffer(|lane| lane.announce(&inner, name, Change::Destroyed));
+            if told == Ok(false) {
+                self.withdrawals.push((inner, name));
+                break;
+            }
+            if let Some(lane) = &mut self.lane {
+                // It is of this link, as they are forgotten with it.
+                let _ = lane.close(inner);
+            }
+            match told {
+                Ok(_) => self.show_service(true, name, inner.address(), Change::Destroyed),
+                Err(error) => self.lie(error)?,
             }
         }
         Ok(())
@@ -314,20 +309,17 @@ impl Node {
                 label = Some(name);
             }
             Purpose::Server(name) => {
-                match lane.announce(&inner, name, Change::Created) {
-                    Ok(()) => {}
-                    Err(error) => {
+                let told = self.with_buffer(|lane| lane.announce(&inner, name, Change::Created));
+                if told != Ok(true) {
+                    if let Some(lane) = &mut self.lane {
                         // Ours since a moment ago, so it can be closed.
                         let _ = lane.close(inner);
-                        return match error {
-                            rpmsg::Error::NoBuffer { .. } => {
-                                self.want_buffer();
-                                Ok(None)
-                            }
-                            error if error.breaks_link() => self.lie(error).map(|()| None),
-                            error => Err(Error::Rpmsg(error)),
-                        };
                     }
+                    return match told {
+                        Ok(_) => Ok(None),
+                        Err(error) if error.breaks_link() => self.lie(error).map(|()| None),
+                        Err(error) => Err(Error::Rpmsg(error)),
+                    };
                 }
                 label = Some(name);
                 announced = Some(name);
@@ -442,15 +434,9 @@ impl Node {
         let address = inbox.inner.address();
         let to = to.or(inbox.peer).ok_or(Error::NoPeer { address })?;
         let inner = inbox.inner;
-        let Some(lane) = &mut self.lane else {
-            return Ok(false);
-        };
-        match lane.send(&inner, to, payload) {
-            Ok(()) => {}
-            Err(rpmsg::Error::NoBuffer { .. }) => {
-                self.want_buffer();
-                return Ok(false);
-            }
+        match self.with_buffer(|lane| lane.send(&inner, to, payload)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
             Err(error) if error.breaks_link() => {
                 self.lie(error)?;
                 return self.put(id, Some(to), payload);
@@ -466,6 +452,27 @@ impl Node {
             payload,
         });
         Ok(true)
+    }
+
+    /// A call that needs a buffer to send in; `false` where none is free. What a driver offers and is none has gone back, is
+    /// counted as its lie, and the next one is tried; after more than any ring has, others get their turn.
+    fn with_buffer(
+        &mut self,
+        mut send: impl FnMut(&mut Lane) -> Result<(), rpmsg::Error>,
+    ) -> Result<bool, rpmsg::Error> {
+        for _ in 0..DESCRIPTORS {
+            let Some(lane) = &mut self.lane else {
+                return Ok(false);
+            };
+            match send(lane) {
+                Ok(()) => return Ok(true),
+                Err(rpmsg::Error::NoBuffer { .. }) => break,
+                Err(error) if is_unfit(&error) => self.note(error),
+                Err(error) => return Err(error),
+            }
+        }
+        self.want_buffer();
+        Ok(false)
     }
 
     /// Publishes what was put and taken, and rings where the peer wants that.
@@ -733,6 +740,18 @@ impl Drop for Node {
         // Nobody is left to hear of a doorbell that failed; the words in memory are what counts.
         let _ = self.side.leave(&self.memory, &*self.bell);
     }
+}
+
+/// Whether a buffer to send in is none, which its driver says and not the one who sends (rpmsg-rings.md, R3 and R6).
+fn is_unfit(error: &rpmsg::Error) -> bool {
+    matches!(
+        error,
+        rpmsg::Error::BufferMisaligned { .. }
+            | rpmsg::Error::BufferOutside { .. }
+            | rpmsg::Error::BufferTooSmall { .. }
+            | rpmsg::Error::DescriptorChained { .. }
+            | rpmsg::Error::DescriptorReadOnly { .. }
+    )
 }
 
 const SERVICES: usize = 64;

@@ -406,5 +406,5 @@ pub(super) fn largest_message(memory: &Window) -> usize {
 const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
 const STEPS: u32 = 8;
 /// The longest ring a resource table may have.
-const DESCRIPTORS: usize = resource_table::MAX_DESCRIPTORS as usize;
+pub(super) const DESCRIPTORS: usize = resource_table::MAX_DESCRIPTORS as usize;
 pub(crate) const ENDPOINTS: usize = 64;

@@ -95,7 +95,7 @@ impl Tty {
                 false => hub.try_connect(self.service.as_str()),
             };
             self.endpoint = match opened {
-                // There is none left, or the peer broke a rule: it may be otherwise soon.
+                // There is none left, or no buffer of the peer's has room for its name: it may be otherwise soon.
                 Err(Error::Rpmsg(_)) => None,
                 opened => opened?,
             };
@@ -113,8 +113,8 @@ impl Tty {
             Ok(false) => Ok(Step::Idle),
             // As on a serial line: what nobody took in time is gone, and the line goes on.
             Err(Error::MessagesLost { .. }) => Ok(Step::Busy),
-            // So is what the peer has no fit buffer for.
-            Err(Error::Rpmsg(_)) => {
+            // So is what no buffer of the peer's has any room for.
+            Err(Error::Rpmsg(rpmsg::Error::PayloadTooLong { .. })) => {
                 self.held.clear();
                 Ok(Step::Busy)
             }

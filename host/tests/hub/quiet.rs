@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use corewarden::hub::{Hub, Options, Seen};
 use corewarden::place::Geometry;
 use corewarden::{Error, Limit};
+use rpmsg::SharedMemory;
 
 use crate::support::{Bench, Party, forever, long};
 
@@ -142,6 +143,51 @@ fn a_service_that_fits_no_buffer_is_refused_by_name() {
     let expected = rpmsg::Error::PayloadTooLong { end: 40, room: 16 };
     let refused = device.try_serve("any").map(|_| ());
     assert_eq!(refused, Err(Error::Rpmsg(expected)));
+}
+
+#[test]
+fn buffers_that_fit_nothing_are_the_drivers_lies_and_cost_no_sender_a_message() {
+    for bench in Bench::kinds() {
+        let (device, hub) = (bench.device(), bench.driver());
+        until(&[&device, &hub], || device.generation());
+        for id in [0, 1, 3, 5, 8] {
+            make_too_small(&bench, id);
+        }
+        let service = device.try_serve("brief").unwrap().unwrap();
+        let brief = until(&[&device, &hub], || hub.try_connect("brief").unwrap());
+        for number in 0..3 {
+            let sent = service.try_send(Some(brief.address()), &[number]);
+            assert_eq!(sent, Ok(true));
+        }
+        drop(service);
+        for number in 0..3 {
+            let message = until(&[&hub], || brief.try_recv().unwrap());
+            assert_eq!(message.payload, [number]);
+        }
+        let ended = until(&[&hub], || brief.try_recv().err());
+        assert!(matches!(ended, Error::ServiceWithdrawn { .. }), "{ended:?}");
+        let counters = device.counters();
+        assert_eq!((counters.lies, counters.restarts), (5, 0));
+        let lie = "ring 0: buffer 8 has 8 bytes, a header needs 16";
+        assert_eq!(counters.last_lie.as_deref(), Some(lie));
+    }
+}
+
+#[test]
+fn a_driver_that_offers_nothing_else_is_waited_for_no_longer_than_asked() {
+    let bench = Bench::of(SMALL);
+    let (device, hub) = (bench.device(), bench.driver());
+    until(&[&device, &hub], || device.generation());
+    for id in 0..SMALL.descriptors.into() {
+        make_too_small(&bench, id);
+    }
+    let limit = Limit::after(Duration::from_millis(50));
+    let served = device.serve("brief", limit).map(|_| ());
+    assert!(matches!(served, Err(Error::TimeLimit { .. })), "{served:?}");
+    let plain = device.open(None, long()).unwrap();
+    let sent = plain.send_to(1, b"x", limit.again(Duration::from_millis(50)));
+    assert!(matches!(sent, Err(Error::TimeLimit { .. })), "{sent:?}");
+    assert_eq!(device.counters().lies, u64::from(SMALL.descriptors));
 }
 
 #[test]
@@ -290,6 +336,12 @@ fn how_often_buffers_ran_out_is_counted_once_for_each_time() {
     assert_eq!(hub.counters().no_buffer, 1);
 }
 
+/// Gives a buffer of ring 0 a length that has no room for a header.
+fn make_too_small(bench: &Bench, id: u32) {
+    let length = RING_0 + 16 * id + 8;
+    bench.window.store_u32(length, 8, Ordering::Release);
+}
+
 /// How long a processor worked for this thread.
 fn processor_time(work: impl FnOnce()) -> Duration {
     let spent = || {
@@ -339,3 +391,5 @@ const SMALL: Geometry = Geometry {
     slots: 0,
     slot_size: 0,
 };
+/// Where the descriptors of ring 0 stand.
+const RING_0: u32 = 0x1000;
