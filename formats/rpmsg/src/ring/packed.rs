@@ -189,18 +189,20 @@ impl Wire for Packed {
         if self.has_more() {
             return true;
         }
-        // Where the peer can have given nothing, there is nothing to read (R11).
-        let last = self.side.published.wrapping_add(self.lead);
-        if self.side.taken == last || self.side.is_broken() {
+        if self.side.is_broken() {
             return false;
         }
-        if self.read(memory) {
+        // Where the peer can have given nothing, there is nothing to read (R11).
+        let last = self.side.published.wrapping_add(self.lead);
+        let readable = self.side.taken != last;
+        if readable && self.read(memory) {
             return true;
         }
-        // The peer kicks once for the place that we asked for; for the next one we ask again, and look again (L14).
+        // The peer kicks once for the place that we asked for; for the next one we ask again, even where nothing can stand there
+        // yet, and look again (L14).
         if self.places && self.side.wanted && !self.side.is_broken() {
             self.ask(memory);
-            return self.read(memory);
+            return readable && self.read(memory);
         }
         false
     }

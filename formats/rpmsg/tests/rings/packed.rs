@@ -329,6 +329,25 @@ fn r13_a_batch_is_kicked_for_if_it_reaches_the_place_asked_for() {
 }
 
 #[test]
+fn r13_who_took_all_there_was_is_kicked_for_what_comes_once_it_is_returned() {
+    for count in [1, 2, 4, 8] {
+        let memory = Memory::of::<Packed>();
+        let (mut driver, mut device) = gone_on(&memory, count, 0);
+        for _ in 0..3 {
+            for _ in 0..count {
+                driver.send(1, 2, b"x").unwrap();
+            }
+            assert!(driver.flush().is_needed(), "{count}");
+            // Every buffer is taken before one is returned, and nothing more is asked: kicks are wanted all the time.
+            let limit = usize::MAX;
+            let taken = device.receive_all(limit, &mut [0; 4], |_, _| {});
+            assert_eq!(taken, Ok(count.into()));
+            let _ = device.flush();
+        }
+    }
+}
+
+#[test]
 fn r13_kicks_are_left_out_only_where_that_is_asked_for_in_words_that_were_agreed_on() {
     let cases = [
         // Place and turn, flags; kicked without event indices, and with them.
