@@ -379,8 +379,8 @@ impl Error {
             }
             Self::PeerWrap { flags, .. } => match *flags & (PACKED_AVAILABLE | PACKED_USED) {
                 0 => Some(RestartSign::RingZeroed),
-                PACKED_AVAILABLE | PACKED_USED => Some(RestartSign::IndexBackwards),
-                _ => None,
+                // Of another turn, whichever (rpmsg-rings.md, R12).
+                _ => Some(RestartSign::IndexBackwards),
             },
             _ => None,
         }

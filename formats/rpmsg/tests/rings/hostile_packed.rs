@@ -282,6 +282,19 @@ fn r12_a_packed_ring_zeroed_or_begun_again_is_a_sign_of_restart() {
     assert_eq!(error.restart_sign(), Some(RestartSign::IndexBackwards));
     assert_eq!(near.receive(), Err(refused));
     assert_link_works_after_attaching_anew(&memory);
+    // The driver is one turn on when its device begins again, and returns in the first turn.
+    let memory = Memory::of::<Packed>();
+    let (mut near, mut far) = (driver(&memory), device(&memory));
+    for _ in 0..COUNT {
+        far.send(2, 1, b"x").unwrap();
+        let _ = far.flush();
+        assert!(next(&mut near).unwrap().is_some());
+        let _ = near.flush();
+    }
+    mark(&memory, TO_DRIVER, 0, 0, 0x8082);
+    let error = near.receive().unwrap_err();
+    assert_eq!(error.restart_sign(), Some(RestartSign::IndexBackwards));
+    assert_link_works_after_attaching_anew(&memory);
     let memory = Memory::of::<Packed>();
     let mut near = driver(&memory);
     memory.poke(TO_DRIVER.descriptors, &[0; 128]);
