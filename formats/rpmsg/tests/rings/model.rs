@@ -42,7 +42,7 @@ struct Side<M, R, T = R> {
     staged: VecDeque<Vec<u8>>,
     /// Sent and flushed, not yet received by the other side.
     sent: VecDeque<Vec<u8>>,
-    /// Buffers of the ring we send in that are not with the peer or on their way back.
+    /// Whether it asks to be kicked for messages.
     wants_kick: bool,
 }
 
