@@ -335,6 +335,48 @@ fn a_driver_whose_buffers_hold_nothing_does_not_end_the_server() {
 }
 
 #[test]
+fn answers_for_a_client_that_has_left_do_not_hold_up_the_core() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "folder = {:?}\n[link]\nmeeting = \"nowhere\"\n[[service]]\nname = \"echo\"\n",
+        folder.path()
+    );
+    let geometry = Geometry {
+        descriptors: 4,
+        ..Geometry::default()
+    };
+    let (window, fd) = Window::memfd(geometry.window_size()).unwrap();
+    let ours = Window::map(&fd, 0, geometry.window_size()).unwrap();
+    let (near, far) = EventCounters::pair().unwrap();
+    let place = move |window: &Window| Place::between_processes(&geometry, window);
+    let options = Options {
+        queue: 4,
+        ..Options::default()
+    };
+    let driver = Hub::driver(place, ours, near, options).unwrap();
+    let mut server = Server::new(&Config::parse(&config).unwrap(), driver).unwrap();
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _guard = Guard(&ended);
+        scope.spawn(|| server.run(&ended));
+        let device = Hub::device(place(&window).unwrap(), window.clone(), far, options).unwrap();
+        let echo = device.serve("echo", long()).unwrap();
+        let client = Client::connect(&folder.path().join("echo")).unwrap();
+        for number in 0..60 {
+            client.send(&[number], long()).unwrap();
+        }
+        drop(client);
+        let soon = Limit::after(Duration::from_secs(30));
+        for number in 0..60 {
+            let message = echo.recv(soon).unwrap();
+            assert_eq!(message.payload, [number]);
+            echo.send_to(message.source, &message.payload, soon)
+                .unwrap();
+        }
+    });
+}
+
+#[test]
 fn files_that_are_no_sockets_stay_and_their_services_are_refused_by_name() {
     let bench = Bench::new();
     let run = bench.folder.path().join("run");
