@@ -90,6 +90,8 @@ impl Tty {
     /// Moves what can be moved, without waiting.
     pub(super) fn step(&mut self, hub: &Hub) -> Result<Step, Error> {
         let Some(endpoint) = &self.endpoint else {
+            // What the core said before is read without one, too.
+            write_out(&self.master, &mut self.pending)?;
             let opened = match self.announce {
                 true => hub.try_serve(self.service.as_str()),
                 false => hub.try_connect(self.service.as_str()),
@@ -121,6 +123,7 @@ impl Tty {
             Err(
                 Error::PeerRestarted { .. } | Error::LinkBroken(_) | Error::ServiceWithdrawn { .. },
             ) => {
+                keep_the_last(endpoint, &mut self.pending);
                 self.endpoint = None;
                 self.held.clear();
                 Ok(Step::Busy)
@@ -147,7 +150,6 @@ impl Drop for Tty {
 
 /// From the endpoint to the terminal; whether anything moved.
 fn carry_in(endpoint: &Endpoint, master: &OwnedFd, pending: &mut Vec<u8>) -> Result<bool, Error> {
-    let mut moved = false;
     if pending.is_empty() {
         for _ in 0..TURN {
             let Some(message) = endpoint.try_recv()? else {
@@ -156,6 +158,24 @@ fn carry_in(endpoint: &Endpoint, master: &OwnedFd, pending: &mut Vec<u8>) -> Res
             pending.extend(message.payload);
         }
     }
+    write_out(master, pending)
+}
+
+/// What came over a link that is over, however much of it nobody has read yet.
+fn keep_the_last(endpoint: &Endpoint, pending: &mut Vec<u8>) {
+    while pending.len() < LONGEST {
+        match endpoint.try_recv() {
+            Ok(Some(message)) => pending.extend(message.payload),
+            // A gap, as on a serial line.
+            Err(Error::MessagesLost { .. }) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+}
+
+/// Writes to the terminal what it takes; whether that was anything.
+fn write_out(master: &OwnedFd, pending: &mut Vec<u8>) -> Result<bool, Error> {
+    let mut moved = false;
     while !pending.is_empty() {
         match rustix::io::write(master, pending) {
             Ok(written) => {
@@ -232,3 +252,6 @@ fn failed(operation: TerminalOperation, errno: Errno) -> Error {
 }
 
 const TURN: u32 = 16;
+/// Bytes of links that are over which wait for whoever reads a terminal: what comes beyond is gone, or a core that restarts
+/// again and again would fill the memory.
+const LONGEST: usize = 0x10_0000;

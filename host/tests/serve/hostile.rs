@@ -377,6 +377,38 @@ fn answers_for_a_client_that_has_left_do_not_hold_up_the_core() {
 }
 
 #[test]
+fn what_a_core_said_before_it_restarted_waits_for_whoever_reads_the_terminal() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let path = bench.folder.path().join("link");
+    let hub = join(&path, Role::Device, Options::default(), long()).unwrap();
+    let console = hub.serve("console", long()).unwrap();
+    let mut tty = open(&server.file("ttyCore"));
+    tty.write_all(b"hello").unwrap();
+    let to = console.recv(long()).unwrap().source;
+    // More than a terminal holds, and less than the queue.
+    for number in 0..60_u8 {
+        console.send_to(to, &[number; 400], long()).unwrap();
+    }
+    let start = Instant::now();
+    while server.counters()["received"]["messages"] != 60 {
+        assert!(start.elapsed() < LONG, "it is not taken in");
+    }
+    drop((console, hub));
+    // By this the server finds that the link is gone.
+    tty.write_all(b"lost").unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let (said, heard) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let mut all = vec![0; 60 * 400];
+        said.send(tty.read_exact(&mut all).map(|()| all))
+    });
+    let all = heard.recv_timeout(Duration::from_secs(30)).unwrap();
+    let expected: Vec<_> = (0..60_u8).flat_map(|number| [number; 400]).collect();
+    assert!(all.unwrap() == expected);
+}
+
+#[test]
 fn files_that_are_no_sockets_stay_and_their_services_are_refused_by_name() {
     let bench = Bench::new();
     let run = bench.folder.path().join("run");
