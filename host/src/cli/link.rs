@@ -52,13 +52,25 @@ impl Link {
         })
     }
 
-    /// Waits for a service, and opens an endpoint to it.
+    /// Waits for a service, and opens an endpoint to it. What begins after a restart is another link than the one that is
+    /// reported, so the restart is told.
     pub(super) fn service(
         &self,
         name: &str,
         limit: Limit<'_>,
     ) -> Result<(Endpoint, Service), Error> {
-        let endpoint = self.hub.connect(name, limit)?;
+        let generation = self.generation;
+        let endpoint = loop {
+            match self.hub.connect(name, limit.again(LOOK)) {
+                Err(error) if !matches!(error, Error::TimeLimit { .. }) => return Err(error),
+                _ if self.hub.generation() != Some(generation) => {
+                    let sign = None;
+                    return Err(Error::PeerRestarted { generation, sign });
+                }
+                Err(_) => limit.slice(LOOK, Waiting::Service)?,
+                Ok(endpoint) => break endpoint,
+            };
+        };
         let service = Service {
             name: ServiceName::new(name).map_err(Error::Rpmsg)?,
             // It is connected, so it has one.
@@ -73,7 +85,7 @@ impl Link {
     }
 }
 
-/// How often it is asked why there is no link.
+/// How often it is asked why there is no link, and whether it is another one.
 const LOOK: Duration = Duration::from_millis(50);
 /// Messages that wait for one endpoint; more are lost and counted.
 const QUEUE: usize = 1024;

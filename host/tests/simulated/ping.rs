@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::firmware::{Board, Manner, master};
+use crate::firmware::{Board, Manner, master, status};
 use clap::Parser;
 use corewarden::Error;
 use corewarden::cli::{Arguments, Exit, Failure, Machine, Report, exit, run};
@@ -12,6 +12,7 @@ use corewarden::doorbell::{BytePort, Doorbell};
 use corewarden::shared_memory::Window;
 use corewarden::ta::{self, Parameter, Transport};
 use platform::Core;
+use rpmsg::Status;
 use ta_protocol::{Command, CoreState, StateReport};
 
 /// A machine whose core runs, and whose TA says so.
@@ -70,6 +71,15 @@ impl Machine for Running {
 fn ping(manner: Manner, line: &str, interrupted: &AtomicBool) -> Result<Report, Failure> {
     let board = Board::new();
     let (_firmware, bell) = board.start(manner);
+    attach(&board, bell, line, interrupted)
+}
+
+fn attach(
+    board: &Board,
+    bell: BytePort,
+    line: &str,
+    interrupted: &AtomicBool,
+) -> Result<Report, Failure> {
     let mut machine = Running {
         window: board.window.clone(),
         doorbell: Some(bell),
@@ -141,6 +151,30 @@ fn a_signal_ends_a_ping_under_way() {
             (Exit::Interrupted, 130)
         );
     });
+}
+
+#[test]
+fn a_firmware_that_restarts_before_its_service_is_there_is_told_at_once() {
+    let board = Board::new();
+    let (firmware, bell) = board.start(Manner::Echo);
+    let failure = std::thread::scope(|scope| {
+        let attached = scope.spawn(|| {
+            let line = "--ping 1 --service another --timeout 60000";
+            attach(&board, bell, line, &AtomicBool::new(false)).unwrap_err()
+        });
+        while status().load(&board.window) != Status::READY {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        drop(firmware);
+        let _firmware = board.start(Manner::Echo);
+        attached.join().unwrap()
+    });
+    assert_eq!(failure.exit, Exit::Peer);
+    assert!(
+        matches!(failure.error, Some(Error::PeerRestarted { .. })),
+        "{failure:?}"
+    );
 }
 
 #[test]
