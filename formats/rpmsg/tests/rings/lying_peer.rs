@@ -4,13 +4,14 @@
 
 use proptest::prelude::*;
 use rpmsg::{
-    DeviceLife, DeviceStep, DriverLife, DriverStep, Error, Event, Link, Queue, Session,
+    DeviceLife, DeviceStep, DriverLife, DriverStep, Error, Event, Link, Queue, Quirks, Session,
     SharedMemory,
 };
 
 use crate::support::{
-    BASE, BUFFER, BUFFERS, COUNT, Kind, Memory, TO_DEVICE, TO_DRIVER,
-    assert_link_works_after_attaching_anew, both, device_of, driver_of, status, symmetric_of,
+    BASE, BUFFER, BUFFERS, COUNT, DeviceOf, DriverOf, Kind, Memory, TO_DEVICE, TO_DRIVER,
+    assert_link_works_after_attaching_anew, both, device_of, driver_of, layout_of, status,
+    symmetric_of,
 };
 
 #[derive(Clone, Debug)]
@@ -128,10 +129,12 @@ fn work<M: SharedMemory, R: Queue, T: Queue>(
 }
 
 fn lie_to<K: Kind>(rounds: &[(Vec<Lie>, bool)]) {
-    let memory = Memory::of::<K>();
-    let host = Session::new(driver_of::<K>(&memory));
-    let core = Session::new(device_of::<K>(&memory));
-    survive(&memory, host, core, rounds);
+    for layout in [layout_of::<K>(), layout_of::<K>().with_event_index()] {
+        let (memory, quirks) = (Memory::of::<K>(), Quirks::default());
+        let host = DriverOf::<K>::attach(memory.driver(), layout, BUFFER, 1, quirks).unwrap();
+        let core = DeviceOf::<K>::attach(memory.device(), layout, 1, quirks).unwrap();
+        survive(&memory, Session::new(host), Session::new(core), rounds);
+    }
     let memory = Memory::of::<K>();
     let [one, other] = symmetric_of::<K>(&memory).map(Session::new);
     survive(&memory, one, other, rounds);
