@@ -156,8 +156,8 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The peer's rings broke a rule.
-    LinkBroken = "link-broken" => "the peer broke the link",
+    /// The peer's rings broke a rule, or another driver took the link.
+    LinkBroken = "link-broken" => "the link was broken",
     /// A packet has more bytes than a message can have.
     MessageTooLong = "message-too-long" => "a message was too long",
     /// Messages came faster than the client took them.
@@ -182,7 +182,7 @@ impl Reason {
             Error::MessagesLost { .. } => Reason::MessagesLost,
             Error::PeerRestarted { .. } => Reason::PeerRestarted,
             Error::Rpmsg(rpmsg::Error::PayloadTooLong { .. }) => Reason::MessageTooLong,
-            Error::LinkBroken(_) => Reason::LinkBroken,
+            Error::Displaced { .. } | Error::LinkBroken(_) => Reason::LinkBroken,
             Error::ServiceWithdrawn { .. } => Reason::ServiceWithdrawn,
             _ => Reason::ServerEnded,
         }

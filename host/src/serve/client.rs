@@ -94,8 +94,10 @@ impl Client {
                         self.stage = Stage::Live(endpoint);
                         Step::Busy
                     }
-                    Ok(None) if Instant::now() < *until => Step::Idle,
-                    Ok(None) => self.end(Reason::NoService),
+                    Ok(None) | Err(Error::Displaced { .. }) if Instant::now() < *until => {
+                        Step::Idle
+                    }
+                    Ok(None) | Err(Error::Displaced { .. }) => self.end(Reason::NoService),
                     Err(Error::Rpmsg(rpmsg::Error::EndpointsExhausted { .. })) => {
                         self.end(Reason::NoService)
                     }
@@ -206,7 +208,10 @@ impl Client {
             }
             // What came before the end of the link is passed on first, and then the end is met there.
             Err(
-                Error::PeerRestarted { .. } | Error::LinkBroken(_) | Error::ServiceWithdrawn { .. },
+                Error::Displaced { .. }
+                | Error::PeerRestarted { .. }
+                | Error::LinkBroken(_)
+                | Error::ServiceWithdrawn { .. },
             ) if !self.gone => {
                 self.done = true;
                 Ok(true)

@@ -106,7 +106,7 @@ impl Server {
     /// Serves until the flag is set; then tells the clients, and removes what was made.
     ///
     /// # Errors
-    /// Where the link is gone for good: [`Error::Displaced`], [`Error::Doorbell`].
+    /// Where the link is gone for good: [`Error::Doorbell`].
     pub fn run(&mut self, called_off: &AtomicBool) -> Result<(), Error> {
         let outcome = self.serve(called_off);
         for client in &mut self.clients {
@@ -118,10 +118,18 @@ impl Server {
 
     fn serve(&mut self, called_off: &AtomicBool) -> Result<(), Error> {
         while !called_off.load(Ordering::Relaxed) {
-            self.hub.heard()?;
+            // One that was displaced gives way for a while, and drives again (rpmsg-lifecycle.md, L12).
+            match self.hub.heard() {
+                Err(error) if !matches!(error, Error::Displaced { .. }) => return Err(error),
+                _ => {}
+            }
             let busy = self.step()?;
             // Armed last: what the steps took and sent is part of what is armed for.
-            if self.hub.arm()? && !busy {
+            let armed = match self.hub.arm() {
+                Err(Error::Displaced { .. }) => false,
+                armed => armed?,
+            };
+            if armed && !busy {
                 self.sleep()?;
             }
         }

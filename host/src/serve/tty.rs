@@ -97,8 +97,8 @@ impl Tty {
                 false => hub.try_connect(self.service.as_str()),
             };
             self.endpoint = match opened {
-                // There is none left, or no buffer of the peer's has room for its name: it may be otherwise soon.
-                Err(Error::Rpmsg(_)) => None,
+                // There is no link or none left, or no buffer has room for its name: it may be otherwise soon.
+                Err(Error::Displaced { .. } | Error::Rpmsg(_)) => None,
                 opened => opened?,
             };
             return Ok(match self.endpoint {
@@ -121,7 +121,10 @@ impl Tty {
                 Ok(Step::Busy)
             }
             Err(
-                Error::PeerRestarted { .. } | Error::LinkBroken(_) | Error::ServiceWithdrawn { .. },
+                Error::Displaced { .. }
+                | Error::PeerRestarted { .. }
+                | Error::LinkBroken(_)
+                | Error::ServiceWithdrawn { .. },
             ) => {
                 keep_the_last(endpoint, &mut self.pending);
                 self.endpoint = None;

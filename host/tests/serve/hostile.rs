@@ -17,6 +17,7 @@ use corewarden::serve::{Config, Server};
 use corewarden::shared_memory::Window;
 use corewarden::{Error, Limit};
 use rpmsg::SharedMemory;
+use tempfile::TempDir;
 
 use crate::support::{self, Bench, LONG, long, text};
 
@@ -336,30 +337,19 @@ fn a_driver_whose_buffers_hold_nothing_does_not_end_the_server() {
 
 #[test]
 fn answers_for_a_client_that_has_left_do_not_hold_up_the_core() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = format!(
-        "folder = {:?}\n[link]\nmeeting = \"nowhere\"\n[[service]]\nname = \"echo\"\n",
-        folder.path()
-    );
     let geometry = Geometry {
         descriptors: 4,
         ..Geometry::default()
     };
-    let (window, fd) = Window::memfd(geometry.window_size()).unwrap();
-    let ours = Window::map(&fd, 0, geometry.window_size()).unwrap();
-    let (near, far) = EventCounters::pair().unwrap();
-    let place = move |window: &Window| Place::between_processes(&geometry, window);
     let options = Options {
         queue: 4,
         ..Options::default()
     };
-    let driver = Hub::driver(place, ours, near, options).unwrap();
-    let mut server = Server::new(&Config::parse(&config).unwrap(), driver).unwrap();
+    let (folder, mut server, device, _) = echo_inside(geometry, options);
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let _guard = Guard(&ended);
         scope.spawn(|| server.run(&ended));
-        let device = Hub::device(place(&window).unwrap(), window.clone(), far, options).unwrap();
         let echo = device.serve("echo", long()).unwrap();
         let client = Client::connect(&folder.path().join("echo")).unwrap();
         for number in 0..60 {
@@ -373,6 +363,44 @@ fn answers_for_a_client_that_has_left_do_not_hold_up_the_core() {
             echo.send_to(message.source, &message.payload, soon)
                 .unwrap();
         }
+    });
+}
+
+#[test]
+fn a_core_that_writes_the_drivers_line_does_not_end_the_server() {
+    let (folder, mut server, device, window) = echo_inside(Geometry::default(), Options::default());
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _guard = Guard(&ended);
+        let running = scope.spawn(|| server.run(&ended));
+        let mut echo = device.serve("echo", long()).unwrap();
+        let client = Client::connect(&folder.path().join("echo")).unwrap();
+        client.send(b"1", long()).unwrap();
+        echo.recv(long()).unwrap();
+        window.store_u32(0xe04, 7, Ordering::Release);
+        let reason = Reason::LinkBroken;
+        assert_eq!(client.recv(long()), Err(Error::ServerClosed { reason }));
+        // It gives way for a while, and drives again.
+        let again = scope.spawn(|| {
+            loop {
+                let client = Client::connect(&folder.path().join("echo")).unwrap();
+                client.send(b"2", long()).unwrap();
+                match client.recv(long()) {
+                    Err(Error::ServerClosed { .. }) => {}
+                    answer => break answer,
+                }
+            }
+        });
+        let answered = loop {
+            match echo.recv(long()) {
+                Ok(message) => break echo.send_to(message.source, b"3", long()),
+                Err(Error::PeerRestarted { .. }) => echo.reopen(long()).unwrap(),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(answered, Ok(()));
+        assert_eq!(again.join().unwrap().unwrap(), b"3");
+        assert!(!running.is_finished());
     });
 }
 
@@ -535,6 +563,23 @@ fn slow_echo(bench: &Bench) -> Endpoint {
     let path = bench.folder.path().join("link");
     let hub = join(&path, Role::Device, Options::default(), long()).unwrap();
     hub.serve("echo", long()).unwrap()
+}
+
+/// A server of a core's `echo` in this program, its folder, and the core with its window.
+fn echo_inside(geometry: Geometry, options: Options) -> (TempDir, Server, Hub, Window) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "folder = {:?}\n[link]\nmeeting = \"nowhere\"\n[[service]]\nname = \"echo\"\n",
+        folder.path()
+    );
+    let (window, fd) = Window::memfd(geometry.window_size()).unwrap();
+    let ours = Window::map(&fd, 0, geometry.window_size()).unwrap();
+    let (near, far) = EventCounters::pair().unwrap();
+    let place = move |window: &Window| Place::between_processes(&geometry, window);
+    let device = Hub::device(place(&window).unwrap(), window.clone(), far, options).unwrap();
+    let driver = Hub::driver(place, ours, near, options).unwrap();
+    let server = Server::new(&Config::parse(&config).unwrap(), driver).unwrap();
+    (folder, server, device, window)
 }
 
 struct Guard<'a>(&'a AtomicBool);
