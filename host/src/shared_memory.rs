@@ -379,7 +379,7 @@ fn widen(len: usize) -> u64 {
 /// Numbers of which an access is one access of the machine.
 trait Number: Copy {
     /// # Safety
-    /// `from` is valid for reads, and aligned.
+    /// `from` is valid for reads and writes, and aligned.
     unsafe fn load(from: *mut Self) -> Self;
 
     /// # Safety
@@ -392,7 +392,7 @@ macro_rules! number {
         impl Number for $Number {
             #[inline(always)]
             unsafe fn load(from: *mut Self) -> Self {
-                // SAFETY: the caller's promise; every other access of this program to it is atomic, too.
+                // SAFETY: the caller's promise; what is not atomic is a payload's, which another side has at another time.
                 unsafe { $Atomic::from_ptr(from) }.load(Ordering::Relaxed)
             }
 

@@ -37,13 +37,13 @@ fn a_sender_whose_own_queue_is_full_keeps_nobody_out_of_the_hub() {
     thread::scope(|scope| {
         // The device takes nothing any more, so that the last of these waits for a buffer in vain.
         let blocked = scope.spawn(|| {
-            let limit = Limit::after(Duration::from_secs(3));
+            let limit = Limit::after(Duration::from_secs(9));
             (0..9).try_for_each(|_| flood.send(b"?", limit))
         });
         while !blocked.is_finished() {
             let before = Instant::now();
             let _ = hub.counters();
-            assert!(before.elapsed() < Duration::from_secs(1));
+            assert!(before.elapsed() < Duration::from_secs(5));
             thread::sleep(Duration::from_millis(20));
         }
         assert!(matches!(

@@ -125,7 +125,7 @@ fn whoever_looks_at_the_rings_all_the_time_lets_others_in() {
         }
         let spent = begun.elapsed();
         flag.store(true, Ordering::Relaxed);
-        assert!(spent < Duration::from_secs(5), "{spent:?}");
+        assert!(spent < Duration::from_secs(20), "{spent:?}");
     });
 }
 
