@@ -326,10 +326,10 @@ impl LinkLayout {
         }
     }
 
-    pub(crate) const fn ring(&self, ring: Ring) -> VringLayout {
+    pub(crate) const fn ring(&self, ring: Ring) -> &VringLayout {
         match ring {
-            Ring::ToDevice => self.to_device,
-            Ring::ToDriver => self.to_driver,
+            Ring::ToDevice => &self.to_device,
+            Ring::ToDriver => &self.to_driver,
         }
     }
 

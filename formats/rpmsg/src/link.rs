@@ -34,6 +34,16 @@ pub struct Link<M, R, T = R> {
     generation: u32,
     receive: R,
     transmit: T,
+    #[expect(dead_code, reason = "only a `Result` of a link looks at it")]
+    joined: Joined,
+}
+
+/// In the bits that this does not use a `Result` of a link says whether it is one. In those of another field the compiler would
+/// not see that an attachment which cannot fail did not, and would copy the link once more.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+enum Joined {
+    Yes,
 }
 
 /// A buffer to write a message into.
@@ -91,8 +101,8 @@ impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DriverQueue<N, K>> {
         for plan in [&receiving, &sending] {
             DriverQueue::<N, K>::lay(&memory, &layout, plan, sizes);
         }
-        let mut receive = DriverQueue::start(&layout, &receiving, sizes);
-        let transmit = DriverQueue::start(&layout, &sending, sizes);
+        let mut receive = DriverQueue::start(&memory, &layout, &receiving, sizes);
+        let transmit = DriverQueue::start(&memory, &layout, &sending, sizes);
         receive.offer_all(&memory);
         // The kick for them is the one after `ready`.
         receive.show(&memory);
@@ -110,10 +120,12 @@ impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DeviceQueue<N, K>> {
         generation: u32,
         quirks: Quirks,
     ) -> Result<Self, Error> {
-        let area = layout.area().ok_or(Error::BuffersDoNotFit {
-            buffers: raw::HEADER_SIZE.into(),
-            area: layout.buffers_end.wrapping_sub(layout.buffers),
-        })?;
+        let Some(area) = layout.area() else {
+            return Err(Error::BuffersDoNotFit {
+                buffers: raw::HEADER_SIZE.into(),
+                area: layout.buffers_end.wrapping_sub(layout.buffers),
+            });
+        };
         let [receiving, sending] = plans::<N, K>(&layout, Ring::ToDevice, [false, true], quirks)?;
         let receive = DeviceQueue::start(&memory, &receiving);
         let transmit = DeviceQueue::start(&memory, &sending);
@@ -154,7 +166,7 @@ impl<M: SharedMemory, const N: usize, K: RingKind> Link<M, DeviceQueue<N, K>, Dr
         let area = buffers(&layout, sizes)?;
         let [receiving, sending] = symmetric::<N, K>(&layout, sending)?;
         let receive = DeviceQueue::start(&memory, &receiving);
-        let transmit = DriverQueue::start(&layout, &sending, sizes);
+        let transmit = DriverQueue::start(&memory, &layout, &sending, sizes);
         Ok(Self::new(memory, area, generation, receive, transmit))
     }
 }
@@ -177,7 +189,7 @@ fn buffers(layout: &LinkLayout, sizes: BufferSizes) -> Result<Area, Error> {
 fn symmetric<const N: usize, K: RingKind>(
     link: &LinkLayout,
     sending: Ring,
-) -> Result<[Plan; 2], Error> {
+) -> Result<[Plan<'_>; 2], Error> {
     plans::<N, K>(link, sending.other(), [false; 2], Quirks::default())
 }
 
@@ -187,31 +199,33 @@ fn plans<const N: usize, K: RingKind>(
     receiving: Ring,
     device_fills: [bool; 2],
     quirks: Quirks,
-) -> Result<[Plan; 2], Error> {
+) -> Result<[Plan<'_>; 2], Error> {
     let [first, second] = device_fills;
     let outbound = Quirks {
         used_ring_prefilled: false,
         ..quirks
     };
     Ok([
-        Plan::new::<N, K>(link, receiving, first, quirks)?,
-        Plan::new::<N, K>(link, receiving.other(), second, outbound)?,
+        Plan::new::<N, K>(link, receiving, first, true, quirks)?,
+        // Buffers to send in are looked for when needed; nobody has to wake us for them.
+        Plan::new::<N, K>(link, receiving.other(), second, false, outbound)?,
     ])
 }
 
-impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
-    fn new(memory: M, area: Area, generation: u32, receive: R, mut transmit: T) -> Self {
-        // Buffers to send in are looked for when needed; nobody has to wake us for them.
-        transmit.wish(&memory, false);
+impl<M, R, T> Link<M, R, T> {
+    fn new(memory: M, area: Area, generation: u32, receive: R, transmit: T) -> Self {
         Self {
             area,
             memory,
             generation,
             receive,
             transmit,
+            joined: Joined::Yes,
         }
     }
+}
 
+impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// The generation given at attach.
     pub const fn generation(&self) -> u32 {
         self.generation
@@ -431,7 +445,10 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
             ..
         } = self;
         let Some(slot) = receive.take(memory, area) else {
-            return receive.refusal().map_or(Ok(None), Err);
+            return match receive.refusal() {
+                Some(error) => Err(error),
+                None => Ok(None),
+            };
         };
         // Peers say 16 + payload or the whole buffer; both are bounds, neither is the message's length.
         let room = slot.filled.wrapping_sub(raw::HEADER_SIZE);
@@ -447,10 +464,13 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     }
 
     /// Why there is no buffer to send in.
-    #[cold]
+    #[inline(always)]
     fn no_buffer(&mut self) -> Error {
         let ring = self.transmit.ring();
-        self.transmit.refusal().unwrap_or(Error::NoBuffer { ring })
+        match self.transmit.refusal() {
+            Some(error) => error,
+            None => Error::NoBuffer { ring },
+        }
     }
 
     /// Puts a buffer back that is too short for what was to be sent.
@@ -527,9 +547,14 @@ impl RxBuffer {
 
 /// Asks for kicks, or for none, and looks whether there is something to take already.
 fn wake<M: SharedMemory, Q: Queue>(queue: &mut Q, memory: &M, wanted: bool) -> Result<bool, Error> {
-    queue.wish(memory, wanted);
+    if !queue.is_broken() {
+        queue.wish(memory, wanted);
+    }
     let ready = queue.is_ready(memory);
-    queue.refusal().map_or(Ok(ready), Err)
+    match queue.refusal() {
+        Some(error) => Err(error),
+        None => Ok(ready),
+    }
 }
 
 /// The memory after a full fence: what was shown before is seen by whoever wrote what is read now.

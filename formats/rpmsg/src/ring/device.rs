@@ -1,10 +1,11 @@
 //! The device's side of a ring: it borrows the buffers the driver offers, and returns them used.
 
 use super::engine::{Engine, Slot};
+use super::side::Refused;
 use super::wire::{Plan, Wire};
-use super::{Kick, Split};
+use super::{Kick, Quirks, Split};
 use crate::error::Error;
-use crate::layout::{Area, Ring};
+use crate::layout::{Area, LinkLayout, Ring};
 use crate::memory::SharedMemory;
 use crate::raw::{self, Descriptor};
 
@@ -32,9 +33,36 @@ enum Holder {
 
 impl<const N: usize, W: Wire> DeviceQueue<N, W> {
     /// Joins the ring where the driver left it.
-    pub(crate) fn start<M: SharedMemory>(memory: &M, plan: &Plan) -> Self {
+    // By its parts, which the compiler sees to be the same for every queue.
+    #[inline(always)]
+    pub(crate) fn start<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Self {
+        let Plan {
+            link,
+            ring,
+            device_fills,
+            wanted,
+            quirks,
+        } = *plan;
+        Self::join(memory, link, ring, device_fills, wanted, quirks)
+    }
+
+    fn join<M: SharedMemory>(
+        memory: &M,
+        link: &LinkLayout,
+        ring: Ring,
+        device_fills: bool,
+        wanted: bool,
+        quirks: Quirks,
+    ) -> Self {
+        let plan = &Plan {
+            link,
+            ring,
+            device_fills,
+            wanted,
+            quirks,
+        };
         let mut holders = [Holder::Nobody; N];
-        for holder in holders.iter_mut().take(usize::from(plan.layout.count())) {
+        for holder in holders.iter_mut().take(usize::from(plan.layout().count())) {
             *holder = Holder::Driver;
         }
         let refused = raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT;
@@ -51,142 +79,42 @@ impl<const N: usize, W: Wire> DeviceQueue<N, W> {
         }
     }
 
-    /// Whether the driver offers anything that we have not taken.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn look<M: SharedMemory>(&mut self, memory: &M) -> bool {
-        let found = self.wire.look(memory);
-        if !found && self.wire.side().is_broken() {
-            self.forget();
-        }
-        found
-    }
-
-    /// The next buffer: one put aside, or one that the driver offers.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn next<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Option<Slot> {
-        if !self.wire.has_more() {
-            // Rare, so it is asked only here, where `keep` leads.
-            if let Some(top) = self.set_aside.checked_sub(1) {
-                return self.taken_back(memory, area, top);
-            }
-            if !self.look(memory) {
-                return None;
-            }
-        }
-        let id = self.wire.offered(memory);
-        // One question for two rules: the ring has this buffer, and we do not have it.
-        if self.holders.get(usize::from(id)) != Some(&Holder::Driver) {
-            self.misoffered(id);
-            return None;
-        }
-        let descriptor = self.wire.descriptor(memory, id);
-        self.wire.advance();
-        self.described(memory, area, id, descriptor)
-    }
-
-    /// The buffer put aside last.
+    /// The number of the buffer put aside last, or what was judged of it before.
     #[cold]
-    fn taken_back<M: SharedMemory>(&mut self, memory: &M, area: &Area, top: u16) -> Option<Slot> {
-        self.set_aside = top;
-        let aside = self.aside.get(usize::from(top)).copied()?;
-        let (id, descriptor) = self.wire.recall(memory, aside);
-        *self.holders.get_mut(usize::from(id))? = Holder::Driver;
-        self.described(memory, area, id, descriptor)
-    }
-
-    /// The buffer as its descriptor says, if that breaks no rule.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn described<M: SharedMemory>(
-        &mut self,
-        memory: &M,
-        area: &Area,
-        id: u16,
-        Descriptor {
-            address,
-            len,
-            flags,
-        }: Descriptor,
-    ) -> Option<Slot> {
-        let (mask, wanted) = self.flags;
-        // Offsets keep the alignment of addresses.
-        let place = area.place(address, len);
-        let Some((at, room)) = place.filter(|(at, _)| flags & mask == wanted && at & 3 == 0) else {
-            self.misdescribed(memory, id, address, len, flags);
+    fn taken_back(&mut self) -> Option<Result<u16, Slot>> {
+        if self.is_broken() {
             return None;
-        };
-        Some(Slot {
-            id,
-            at,
-            room,
-            filled: len,
-        })
+        }
+        let top = self.set_aside.checked_sub(1)?;
+        self.set_aside = top;
+        let aside = *self.aside.get(usize::from(top))?;
+        let holder = self.holders.get_mut(usize::from(W::aside_id(aside)))?;
+        *holder = Holder::Driver;
+        Some(W::recall(aside))
     }
 
     /// Returns a buffer whose descriptor breaks a rule.
     #[cold]
-    fn misdescribed<M: SharedMemory>(
-        &mut self,
-        memory: &M,
-        id: u16,
-        address: u64,
-        len: u32,
-        flags: u16,
-    ) {
-        let error = self.broken_rule(id, address, len, flags);
-        if error.breaks_link() {
-            self.wire.breaks(error);
-            self.forget();
+    fn misdescribed<M: SharedMemory>(&mut self, memory: &M, id: u16, descriptor: Descriptor) {
+        let refused = Refused::Described { id, descriptor };
+        if W::PACKED && descriptor.flags & raw::DESCRIPTOR_NEXT != 0 {
+            self.wire.breaks(refused);
             return;
         }
         self.pass(memory, id, 0);
-        self.wire.side_mut().refuse(error);
+        self.wire.side_mut().refuse(refused);
     }
 
-    /// rpmsg-rings.md, R3 and R6.
-    fn broken_rule(&self, id: u16, address: u64, len: u32, flags: u16) -> Error {
-        let ring = self.ring();
-        if W::PACKED && flags & raw::DESCRIPTOR_NEXT != 0 {
-            return Error::PackedChain { ring, id, flags };
-        }
-        if flags & (raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT) != 0 {
-            return Error::DescriptorChained { ring, id, flags };
-        }
-        let (mask, wanted) = self.flags;
-        if flags & mask != wanted {
-            return Error::DescriptorReadOnly { ring, id, flags };
-        }
-        if len < raw::HEADER_SIZE {
-            return Error::BufferTooSmall { ring, id, len };
-        }
-        if address & 3 != 0 {
-            return Error::BufferMisaligned { ring, id, address };
-        }
-        Error::BufferOutside {
-            ring,
-            id,
-            address,
-            len,
-        }
-    }
-
-    /// Which rule an offered id breaks (R5).
+    /// No driver may offer this id now.
     #[cold]
     fn misoffered(&mut self, id: u16) {
-        let (ring, count) = (self.ring(), self.wire.side().layout.count());
-        let error = if id < count {
-            Error::AvailableRepeated { ring, id }
-        } else {
-            Error::AvailableId { ring, id, count }
-        };
-        self.wire.breaks(error);
-        self.forget();
+        self.wire.breaks(Refused::Offered { id });
     }
 
-    /// The ring is broken: there is nothing to take and nobody holds anything.
-    #[cold]
-    fn forget(&mut self) {
-        self.holders = [Holder::Nobody; N];
-        self.set_aside = 0;
+    #[inline(always)]
+    fn not_held(&self, id: u16) -> Error {
+        let (_, write) = self.flags;
+        self.wire.side().not_held(id, write)
     }
 }
 
@@ -198,15 +126,52 @@ impl<const N: usize, W: Wire> Engine for DeviceQueue<N, W> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Option<Slot> {
-        let slot = self.next(memory, area)?;
-        // Aligned already, but the compiler does not know of a buffer that was put aside, and memories ask again.
-        let at = slot.at & !3;
-        Some(Slot { at, ..slot })
+        let id = 'found: {
+            if !self.wire.has_more() {
+                // Rare, so it is asked only here, where `keep` leads.
+                if self.set_aside != 0 {
+                    match self.taken_back()? {
+                        Ok(id) => break 'found id,
+                        Err(slot) => return Some(slot),
+                    }
+                }
+                if !self.wire.look(memory) {
+                    return None;
+                }
+            }
+            let id = self.wire.offered(memory);
+            // One question for two rules: the ring has this buffer, and we do not have it.
+            if self.holders.get(usize::from(id)) != Some(&Holder::Driver) {
+                self.misoffered(id);
+                return None;
+            }
+            id
+        };
+        let descriptor = self.wire.descriptor(memory, id);
+        let (mask, wanted) = self.flags;
+        if descriptor.flags & mask == wanted
+            && let Some((at, room)) = area.place(descriptor.address, descriptor.len)
+            // Offsets keep the alignment of addresses.
+            && at & 3 == 0
+        {
+            let filled = descriptor.len;
+            return Some(Slot {
+                id,
+                at,
+                room,
+                filled,
+            });
+        }
+        self.misdescribed(memory, id, descriptor);
+        None
     }
 
-    #[inline]
+    #[inline(always)]
     fn refusal(&mut self) -> Option<Error> {
-        self.wire.side_mut().refusal()
+        let (_, write) = self.flags;
+        let side = self.wire.side_mut();
+        let refused = side.refusal()?;
+        Some(side.rule(refused, write))
     }
 
     #[inline]
@@ -221,26 +186,26 @@ impl<const N: usize, W: Wire> Engine for DeviceQueue<N, W> {
         let holder = self.holders.get(usize::from(slot.id));
         let place = self.aside.get_mut(usize::from(self.set_aside));
         match (holder, place) {
-            (Some(Holder::Us), Some(place)) => {
+            (Some(Holder::Us), Some(place)) if !self.wire.side().is_broken() => {
                 *place = W::aside(&slot);
                 self.set_aside = self.set_aside.wrapping_add(1);
                 // The next `take` finds nothing known of the peer's, and looks here first.
                 self.wire.unlearn();
                 Ok(())
             }
-            _ => Err(self.wire.side().not_held(slot.id)),
+            _ => Err(self.not_held(slot.id)),
         }
     }
 
     #[inline]
     fn give<M: SharedMemory>(&mut self, memory: &M, id: u16, len: u32) -> Result<(), Error> {
         match self.holders.get_mut(usize::from(id)) {
-            Some(holder @ Holder::Us) => {
+            Some(holder @ Holder::Us) if !self.wire.side().is_broken() => {
                 *holder = Holder::Driver;
                 self.pass(memory, id, len);
                 Ok(())
             }
-            _ => Err(self.wire.side().not_held(id)),
+            _ => Err(self.not_held(id)),
         }
     }
 
@@ -259,11 +224,16 @@ impl<const N: usize, W: Wire> Engine for DeviceQueue<N, W> {
         self.wire.kick(memory, shown)
     }
 
+    #[inline]
+    fn is_broken(&self) -> bool {
+        self.wire.side().is_broken()
+    }
+
     fn wish<M: SharedMemory>(&mut self, memory: &M, wanted: bool) {
         self.wire.wish(memory, wanted);
     }
 
     fn is_ready<M: SharedMemory>(&mut self, memory: &M) -> bool {
-        self.look(memory) || self.set_aside != 0
+        self.wire.look(memory) || self.set_aside != 0 && !self.wire.side().is_broken()
     }
 }

@@ -4,6 +4,7 @@ use core::sync::atomic::Ordering;
 
 use super::book::Book;
 use super::engine::{Engine, Slot};
+use super::side::Refused;
 use super::wire::{Plan, Wire};
 use super::{Kick, Split};
 use crate::error::Error;
@@ -33,10 +34,10 @@ impl<const N: usize, W: Wire> DriverQueue<N, W> {
     pub(crate) fn lay<M: SharedMemory>(
         memory: &M,
         link: &LinkLayout,
-        plan: &Plan,
+        plan: &Plan<'_>,
         sizes: BufferSizes,
     ) {
-        let layout = &plan.layout;
+        let layout = plan.layout();
         let flags = match plan.device_fills {
             true => raw::DESCRIPTOR_WRITE,
             false => 0,
@@ -64,14 +65,19 @@ impl<const N: usize, W: Wire> DriverQueue<N, W> {
     }
 
     /// Takes a ring into use that [`DriverQueue::lay`] wrote, and nobody since.
-    pub(crate) fn start(link: &LinkLayout, plan: &Plan, sizes: BufferSizes) -> Self {
+    pub(crate) fn start<M: SharedMemory>(
+        memory: &M,
+        link: &LinkLayout,
+        plan: &Plan<'_>,
+        sizes: BufferSizes,
+    ) -> Self {
         let (buffers, size) = buffers(link, plan.ring, sizes);
         Self {
-            wire: W::driver(plan),
+            wire: W::driver(memory, plan),
             buffers: Aligned::new(buffers),
             stride: Aligned::new(size),
             room: size.wrapping_sub(raw::HEADER_SIZE),
-            book: Book::new(plan.layout.count()),
+            book: Book::new(plan.layout().count()),
             offers: [u16::MAX; N],
             looked: 0,
         }
@@ -111,19 +117,10 @@ impl<const N: usize, W: Wire> DriverQueue<N, W> {
         Some(self.slot(id, 0))
     }
 
-    /// Which rule a returned id breaks.
+    /// No device may return this id.
     #[cold]
-    fn misreturned(&mut self, returned: u32) {
-        let (ring, count) = (self.ring(), self.wire.side().layout.count());
-        let error = match u16::try_from(returned) {
-            Ok(id) if id < count => Error::UsedNotOffered { ring, id },
-            _ => Error::UsedId {
-                ring,
-                id: returned,
-                count,
-            },
-        };
-        self.wire.breaks(error);
+    fn misreturned(&mut self, id: u32) {
+        self.wire.breaks(Refused::Returned { id });
         self.book.forget();
     }
 }
@@ -159,7 +156,8 @@ impl<const N: usize, W: Wire> Engine for DriverQueue<N, W> {
 
     #[inline]
     fn refusal(&mut self) -> Option<Error> {
-        self.wire.side_mut().refusal()
+        let side = self.wire.side_mut();
+        side.refusal().map(|refused| side.rule(refused, 0))
     }
 
     #[inline]
@@ -172,7 +170,7 @@ impl<const N: usize, W: Wire> Engine for DriverQueue<N, W> {
         if self.book.keep(slot.id) {
             return Ok(());
         }
-        Err(self.wire.side().not_held(slot.id))
+        Err(self.wire.side().not_held(slot.id, 0))
     }
 
     #[inline]
@@ -181,7 +179,7 @@ impl<const N: usize, W: Wire> Engine for DriverQueue<N, W> {
             self.pass(memory, id, len);
             return Ok(());
         }
-        Err(self.wire.side().not_held(id))
+        Err(self.wire.side().not_held(id, 0))
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -210,6 +208,11 @@ impl<const N: usize, W: Wire> Engine for DriverQueue<N, W> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn kick<M: SharedMemory>(&self, memory: &M, shown: u16) -> Kick {
         self.wire.kick(memory, shown)
+    }
+
+    #[inline]
+    fn is_broken(&self) -> bool {
+        self.wire.side().is_broken()
     }
 
     fn wish<M: SharedMemory>(&mut self, memory: &M, wanted: bool) {

@@ -124,7 +124,10 @@ pub(crate) mod engine {
         /// The ring's kick, if the peer wants to be kicked for the `shown` buffers of [`Engine::show`]; after a full fence.
         fn kick<M: SharedMemory>(&self, memory: &M, shown: u16) -> Kick;
 
-        /// Asks the peer to kick us from now on, or not to.
+        /// Whether it is broken, which it stays.
+        fn is_broken(&self) -> bool;
+
+        /// Asks the peer to kick us from now on, or not to; not on a broken ring.
         fn wish<M: SharedMemory>(&mut self, memory: &M, wanted: bool);
 
         /// Whether there is something to take. Where there is not, [`Engine::refusal`] says whether that is an error.

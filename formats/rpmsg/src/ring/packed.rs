@@ -9,9 +9,8 @@ use core::sync::atomic::Ordering;
 
 use super::Kick;
 use super::engine::Slot;
-use super::side::Side;
+use super::side::{Refused, Side};
 use super::wire::{Plan, Wire};
-use crate::error::Error;
 use crate::layout::VringLayout;
 use crate::memory::SharedMemory;
 use crate::raw::{self, Descriptor, PACKED_AVAILABLE, PACKED_USED};
@@ -45,21 +44,21 @@ pub struct Packed {
 }
 
 impl Packed {
-    fn new(plan: &Plan, ours: u32, theirs: u32) -> Self {
+    fn new(plan: &Plan<'_>, ours: u32, theirs: u32) -> Self {
         Self {
-            side: Side::new(plan.ring, plan.layout, 0, 0),
+            side: Side::new(plan, 0, 0),
             given: 0,
             waiting: PACKED_USED,
             lead: 0,
             found: None,
             first: 0,
-            places: plan.event_index,
+            places: plan.link.event_index,
             heeded: !plan.quirks.kick_always,
             written: match plan.device_fills {
                 true => raw::DESCRIPTOR_WRITE,
                 false => 0,
             },
-            base: plan.window,
+            base: plan.link.window.address(0),
             ours,
             theirs,
         }
@@ -101,11 +100,8 @@ impl Packed {
 
     #[cold]
     fn misplaced(&mut self, index: u16, flags: u16) {
-        self.breaks(Error::PeerWrap {
-            ring: self.side.ring,
-            place: index & self.side.layout.mask(),
-            flags,
-        });
+        let place = index & self.side.layout.mask();
+        self.breaks(Refused::Place { place, flags });
     }
 
     /// Writes the last word of our next descriptor, or keeps it where that shows what is behind it too (R10).
@@ -149,17 +145,21 @@ impl Wire for Packed {
 
     type Aside = Slot;
 
-    fn driver(plan: &Plan) -> Self {
-        Self::new(plan, plan.layout.available(), plan.layout.used())
+    fn driver<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Self {
+        let mut packed = Self::new(plan, plan.layout().available(), plan.layout().used());
+        if !plan.wanted {
+            packed.ask(memory);
+        }
+        packed
     }
 
     /// A ring begins anew with each driver, so that devices begin where it does (R14).
-    fn device<M: SharedMemory>(memory: &M, plan: &Plan) -> Self {
+    fn device<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Self {
         let mut packed = Self {
             given: PACKED_USED,
             waiting: PACKED_AVAILABLE | PACKED_USED,
-            lead: plan.layout.count(),
-            ..Self::new(plan, plan.layout.used(), plan.layout.available())
+            lead: plan.layout().count(),
+            ..Self::new(plan, plan.layout().used(), plan.layout().available())
         };
         // Whatever stood there before, we want to be kicked now.
         packed.ask(memory);
@@ -207,6 +207,12 @@ impl Wire for Packed {
         false
     }
 
+    #[cold]
+    fn breaks(&mut self, refused: Refused) {
+        self.side.breaks(refused);
+        self.unlearn();
+    }
+
     #[inline]
     fn unlearn(&mut self) {
         self.found = None;
@@ -220,15 +226,16 @@ impl Wire for Packed {
     }
 
     #[inline]
-    fn offered<M: SharedMemory>(&self, _: &M) -> u16 {
+    fn offered<M: SharedMemory>(&mut self, _: &M) -> u16 {
         raw::lower(self.found.unwrap_or_default())
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn descriptor<M: SharedMemory>(&self, memory: &M, _: u16) -> Descriptor {
+    fn descriptor<M: SharedMemory>(&mut self, memory: &M, _: u16) -> Descriptor {
         let place = self.place(self.side.taken);
         let [low, high, len] = memory.load_words(place);
         let flags = raw::upper(self.found.unwrap_or_default());
+        self.advance();
         Descriptor {
             address: raw::address(low, high),
             len,
@@ -240,14 +247,17 @@ impl Wire for Packed {
         *slot
     }
 
+    fn aside_id(slot: Slot) -> u16 {
+        slot.id
+    }
+
     /// What was judged before: by now a return may stand in its descriptor's place.
-    fn recall<M: SharedMemory>(&self, _: &M, slot: Slot) -> (u16, Descriptor) {
-        let buffer = Descriptor {
-            address: self.base.wrapping_add(u64::from(slot.at)),
-            len: slot.room.wrapping_add(raw::HEADER_SIZE),
-            flags: self.written,
-        };
-        (slot.id, buffer)
+    fn recall(slot: Slot) -> Result<u16, Slot> {
+        // Aligned already, but the compiler does not know, and memories ask again.
+        Err(Slot {
+            at: slot.at & !3,
+            ..slot
+        })
     }
 
     #[inline]

@@ -4,9 +4,8 @@ use core::sync::atomic::Ordering;
 
 use super::Kick;
 use super::engine::Slot;
-use super::side::Side;
+use super::side::{Refused, Side};
 use super::wire::{Plan, Wire};
-use crate::error::Error;
 use crate::layout::{Aligned, VringLayout};
 use crate::memory::SharedMemory;
 use crate::raw::{self, Descriptor};
@@ -35,15 +34,15 @@ pub struct Split<const EVENTS: bool = true> {
 }
 
 impl<const EVENTS: bool> Split<EVENTS> {
-    fn new(side: Side, plan: &Plan, ours_is_available: bool) -> Self {
+    fn new(side: Side, plan: &Plan<'_>, ours_is_available: bool) -> Self {
         let (available, used) = (side.layout.available(), side.layout.used());
         let (ours, theirs) = match ours_is_available {
             true => (available, used),
             false => (used, available),
         };
         Self {
-            events: plan.event_index,
-            plain: !plan.event_index,
+            events: EVENTS && plan.link.event_index,
+            plain: !(EVENTS && plan.link.event_index),
             heeded: match plan.quirks.kick_always {
                 true => 0,
                 false => raw::RING_NO_KICK,
@@ -88,13 +87,8 @@ impl<const EVENTS: bool> Split<EVENTS> {
 
     #[cold]
     fn misplaced(&mut self, index: u16) {
-        let last = self.side.taken;
-        self.breaks(Error::PeerIndex {
-            ring: self.side.ring,
-            index,
-            last,
-            outstanding: self.limit.wrapping_sub(last),
-        });
+        let outstanding = self.limit.wrapping_sub(self.side.taken);
+        self.breaks(Refused::Index { index, outstanding });
     }
 
     /// The kick where event indices were agreed on.
@@ -120,13 +114,16 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
 
     type Aside = u16;
 
-    fn driver(plan: &Plan) -> Self {
-        let side = Side::new(plan.ring, plan.layout, 0, 0);
-        Self::new(side, plan, true)
+    fn driver<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Self {
+        let mut split = Self::new(Side::new(plan, 0, 0), plan, true);
+        if !plan.wanted {
+            split.ask(memory);
+        }
+        split
     }
 
-    fn device<M: SharedMemory>(memory: &M, plan: &Plan) -> Self {
-        let layout = &plan.layout;
+    fn device<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Self {
+        let layout = plan.layout();
         let count = layout.count();
         let used = layout.used().wrapping_add(raw::RING_INDEX);
         let available = layout.available().wrapping_add(raw::RING_INDEX);
@@ -139,10 +136,10 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
         let behind = published.wrapping_sub(count);
         let prefilled = plan.quirks.used_ring_prefilled && offered.wrapping_sub(behind) <= count;
         let taken = if prefilled { behind } else { published };
-        let side = Side::new(plan.ring, plan.layout, taken, published);
+        let side = Side::new(plan, taken, published);
         let mut split = Self::new(side, plan, false);
         split.limit = taken.wrapping_add(count);
-        if EVENTS && plan.event_index {
+        if !plan.wanted || EVENTS && plan.link.event_index {
             // Whoever was here before asked for another index.
             split.ask(memory);
         }
@@ -190,10 +187,16 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
         self.has_more()
     }
 
+    #[cold]
+    fn breaks(&mut self, refused: Refused) {
+        self.side.breaks(refused);
+        self.unlearn();
+        self.plain = false;
+    }
+
     #[inline]
     fn unlearn(&mut self) {
         self.peer = self.side.taken;
-        self.plain &= !self.side.is_broken();
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -204,14 +207,15 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn offered<M: SharedMemory>(&self, memory: &M) -> u16 {
+    fn offered<M: SharedMemory>(&mut self, memory: &M) -> u16 {
         let entry = self.side.layout.available_entry(self.side.taken);
+        self.advance();
         memory.invalidate(entry, 2);
         memory.load_u16(entry, Ordering::Relaxed)
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn descriptor<M: SharedMemory>(&self, memory: &M, id: u16) -> Descriptor {
+    fn descriptor<M: SharedMemory>(&mut self, memory: &M, id: u16) -> Descriptor {
         // The ring has this buffer, so there is nothing to ask.
         let at = self.side.layout.descriptor_of(id);
         memory.invalidate(at, raw::DESCRIPTOR_SIZE);
@@ -222,9 +226,13 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
         slot.id
     }
 
+    fn aside_id(id: u16) -> u16 {
+        id
+    }
+
     /// Its descriptor still stands where its number says.
-    fn recall<M: SharedMemory>(&self, memory: &M, id: u16) -> (u16, Descriptor) {
-        (id, self.descriptor(memory, id))
+    fn recall(id: u16) -> Result<u16, Slot> {
+        Ok(id)
     }
 
     #[inline]

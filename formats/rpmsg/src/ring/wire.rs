@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 
 use super::engine::Slot;
-use super::side::Side;
+use super::side::{Refused, Side};
 use super::{Kick, Quirks};
 use crate::error::Error;
 use crate::layout::{LinkLayout, Ring, VringLayout};
@@ -12,26 +12,25 @@ use crate::raw::Descriptor;
 
 /// What a queue is for.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct Plan<'a> {
+    pub(crate) link: &'a LinkLayout,
     pub(crate) ring: Ring,
-    pub(crate) layout: VringLayout,
     /// Whether the ring's device writes into the buffers, or its driver does.
     pub(crate) device_fills: bool,
-    /// Whether kicks are asked for by an index.
-    pub(crate) event_index: bool,
-    /// The address of the window.
-    pub(crate) window: u64,
+    /// Whether we want to be kicked at first.
+    pub(crate) wanted: bool,
     pub(crate) quirks: Quirks,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// A plan for a ring of this kind with no more than `N` descriptors (rpmsg-rings.md, R1, R2).
     // Where the layout is a constant, the plan is one too.
     #[inline(always)]
     pub(crate) fn new<const N: usize, W: Wire>(
-        link: &LinkLayout,
+        link: &'a LinkLayout,
         ring: Ring,
         device_fills: bool,
+        wanted: bool,
         quirks: Quirks,
     ) -> Result<Self, Error> {
         let layout = link.ring(ring);
@@ -46,13 +45,16 @@ impl Plan {
             });
         }
         Ok(Self {
+            link,
             ring,
-            layout,
             device_fills,
-            event_index: link.event_index,
-            window: link.window.address(0),
+            wanted,
             quirks,
         })
+    }
+
+    pub(crate) const fn layout(&self) -> &VringLayout {
+        self.link.ring(self.ring)
     }
 }
 
@@ -71,10 +73,10 @@ pub trait Wire: Debug + Sized {
     type Aside: Copy + Debug + Default;
 
     /// The driver's side of a ring that was written empty.
-    fn driver(plan: &Plan) -> Self;
+    fn driver<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Self;
 
     /// The device's side of a ring as it is found.
-    fn device<M: SharedMemory>(memory: &M, plan: &Plan) -> Self;
+    fn device<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Self;
 
     /// Writes what has to stand in an empty ring about buffer `id`.
     fn lay<M: SharedMemory>(memory: &M, layout: &VringLayout, id: u16, buffer: Descriptor);
@@ -95,17 +97,20 @@ pub trait Wire: Debug + Sized {
     /// The buffer number and the length at the place that was looked at.
     fn returned<M: SharedMemory>(&self, memory: &M) -> [u32; 2];
 
-    /// The buffer number offered there.
-    fn offered<M: SharedMemory>(&self, memory: &M) -> u16;
+    /// The buffer number offered there. It is taken at the latest with its descriptor.
+    fn offered<M: SharedMemory>(&mut self, memory: &M) -> u16;
 
     /// Where the buffer lies that is offered there, as its descriptor says now.
-    fn descriptor<M: SharedMemory>(&self, memory: &M, id: u16) -> Descriptor;
+    fn descriptor<M: SharedMemory>(&mut self, memory: &M, id: u16) -> Descriptor;
 
     /// What to remember of a buffer put aside.
     fn aside(slot: &Slot) -> Self::Aside;
 
-    /// Its number, and where it lies.
-    fn recall<M: SharedMemory>(&self, memory: &M, aside: Self::Aside) -> (u16, Descriptor);
+    /// Its number.
+    fn aside_id(aside: Self::Aside) -> u16;
+
+    /// Its number where its descriptor still stands, or where it lies.
+    fn recall(aside: Self::Aside) -> Result<u16, Slot>;
 
     /// What was looked at is taken.
     fn advance(&mut self);
@@ -125,18 +130,12 @@ pub trait Wire: Debug + Sized {
     /// Tells the peer whether we want to be kicked.
     fn ask<M: SharedMemory>(&mut self, memory: &M);
 
-    /// Asks the peer to kick us, or not to, unless the ring is broken.
+    /// Asks the peer to kick us, or not to.
     fn wish<M: SharedMemory>(&mut self, memory: &M, wanted: bool) {
-        if !self.side().is_broken() {
-            self.side_mut().wanted = wanted;
-            self.ask(memory);
-        }
+        self.side_mut().wanted = wanted;
+        self.ask(memory);
     }
 
     /// From now on every look and every gift fails with this error.
-    #[cold]
-    fn breaks(&mut self, error: Error) {
-        self.side_mut().breaks(error);
-        self.unlearn();
-    }
+    fn breaks(&mut self, refused: Refused);
 }
