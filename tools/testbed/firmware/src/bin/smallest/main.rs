@@ -11,8 +11,8 @@ mod hardware;
 use core::mem::MaybeUninit;
 
 use rpmsg::{
-    Announcement, Change, DeviceQueue, Error, LinkLayout, NAME_SERVICE_ADDRESS, Quirks, Ring,
-    ServiceName, Split, StatusWord, VringLayout, Window,
+    Announcement, Change, DeviceQueue, LinkLayout, NAME_SERVICE_ADDRESS, Quirks, Ring, ServiceName,
+    Split, StatusWord, VringLayout, Window,
 };
 
 use hardware::{SIZE, Shared, WINDOW, forget_bell, ring_bell, sleep};
@@ -42,25 +42,24 @@ fn work(link: &mut Link) {
     }
     // What waits to be sent to whom: at first, what nobody asked for.
     let mut answer = Some((NAME_SERVICE_ADDRESS, ANNOUNCEMENT.len()));
-    let _ = link.wake_on_buffer(true);
     while STATUS.load(&Shared).is_ready() {
         forget_bell();
-        let mut busy = true;
-        if answer.is_none() {
-            let received = link.receive_all(1, &mut payload, |header, bytes| {
-                if header.destination == ADDRESS {
-                    answer = Some((header.source, bytes.len()));
-                }
-            });
-            // Who lied has to ring again.
-            busy = matches!(received, Ok(1));
-        }
-        if let Some((to, len)) = answer {
-            match link.send(ADDRESS, to, payload.get(..len).unwrap_or_default()) {
-                // It waits for a buffer.
-                Err(Error::NoBuffer { .. }) => busy = false,
+        let mut busy = false;
+        // Nothing is received before there is a buffer to answer in.
+        if let Ok(true) = link.wake_on_buffer(true) {
+            if answer.is_none() {
+                // Who lied has to ring again.
+                let _ = link.receive_all(1, &mut payload, |header, bytes| {
+                    busy = true;
+                    if header.destination == ADDRESS {
+                        answer = Some((header.source, bytes.len()));
+                    }
+                });
+            }
+            if let Some((to, len)) = answer.take() {
+                busy = true;
                 // One that does not fit into the buffer it got is not sent.
-                _ => answer = None,
+                let _ = link.send(ADDRESS, to, payload.get(..len).unwrap_or_default());
             }
         }
         let kick = link.flush();
