@@ -551,10 +551,12 @@ fn wake<M: SharedMemory, Q: Queue>(queue: &mut Q, memory: &M, wanted: bool) -> R
         queue.wish(memory, wanted);
     }
     let ready = queue.is_ready(memory);
-    match queue.refusal() {
-        Some(error) => Err(error),
-        None => Ok(ready),
+    if queue.is_broken()
+        && let Some(error) = queue.refusal()
+    {
+        return Err(error);
     }
+    Ok(ready)
 }
 
 /// The memory after a full fence: what was shown before is seen by whoever wrote what is read now.

@@ -1,5 +1,7 @@
 //! The device's side of a ring: it borrows the buffers the driver offers, and returns them used.
 
+use core::array;
+
 use super::engine::{Engine, Slot};
 use super::side::Refused;
 use super::wire::{Plan, Wire};
@@ -61,10 +63,7 @@ impl<const N: usize, W: Wire> DeviceQueue<N, W> {
             wanted,
             quirks,
         };
-        let mut holders = [Holder::Nobody; N];
-        for holder in holders.iter_mut().take(usize::from(plan.layout().count())) {
-            *holder = Holder::Driver;
-        }
+        let count = usize::from(plan.layout().count());
         let refused = raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT;
         Self {
             wire: W::device(memory, plan),
@@ -73,8 +72,11 @@ impl<const N: usize, W: Wire> DeviceQueue<N, W> {
                 // The write flag says nothing here: rpmsg-lite sets it on ring 1 too.
                 false => (refused, 0),
             },
-            holders,
-            aside: [W::Aside::default(); N],
+            holders: array::from_fn(|id| match id < count {
+                true => Holder::Driver,
+                false => Holder::Nobody,
+            }),
+            aside: [W::NOTHING; N],
             set_aside: 0,
         }
     }
@@ -234,6 +236,6 @@ impl<const N: usize, W: Wire> Engine for DeviceQueue<N, W> {
     }
 
     fn is_ready<M: SharedMemory>(&mut self, memory: &M) -> bool {
-        self.wire.look(memory) || self.set_aside != 0 && !self.wire.side().is_broken()
+        self.wire.look(memory) || self.set_aside != 0
     }
 }

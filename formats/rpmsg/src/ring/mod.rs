@@ -130,7 +130,7 @@ pub(crate) mod engine {
         /// Asks the peer to kick us from now on, or not to; not on a broken ring.
         fn wish<M: SharedMemory>(&mut self, memory: &M, wanted: bool);
 
-        /// Whether there is something to take. Where there is not, [`Engine::refusal`] says whether that is an error.
+        /// Whether there is something to take, unless the ring is broken.
         fn is_ready<M: SharedMemory>(&mut self, memory: &M) -> bool;
     }
 }

@@ -145,6 +145,13 @@ impl Wire for Packed {
 
     type Aside = Slot;
 
+    const NOTHING: Slot = Slot {
+        id: 0,
+        at: 0,
+        room: 0,
+        filled: 0,
+    };
+
     fn driver<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Self {
         let mut packed = Self::new(plan, plan.layout().available(), plan.layout().used());
         if !plan.wanted {

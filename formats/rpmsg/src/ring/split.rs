@@ -19,7 +19,7 @@ pub struct Split<const EVENTS: bool = true> {
     side: Side,
     /// The peer's flag by which it asks not to be kicked, or none where it is not believed.
     heeded: u16,
-    /// Where the half ring begins that we write: flags, index, entries.
+    /// Where the entries of the half ring begin that we write, behind its flags and its index.
     ours: Aligned<1>,
     /// And the one that the peer writes.
     theirs: Aligned<1>,
@@ -35,7 +35,7 @@ pub struct Split<const EVENTS: bool = true> {
 
 impl<const EVENTS: bool> Split<EVENTS> {
     fn new(side: Side, plan: &Plan<'_>, ours_is_available: bool) -> Self {
-        let (available, used) = (side.layout.available(), side.layout.used());
+        let (available, used) = (side.layout.available_entry(0), side.layout.used_entry(0));
         let (ours, theirs) = match ours_is_available {
             true => (available, used),
             false => (used, available),
@@ -72,14 +72,14 @@ impl<const EVENTS: bool> Split<EVENTS> {
     /// The peer's index as it stands now.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn index<M: SharedMemory>(&self, memory: &M) -> u16 {
-        let at = self.theirs.at().wrapping_add(raw::RING_INDEX);
+        let at = head(self.theirs, raw::RING_INDEX);
         memory.invalidate(at, 2);
         memory.load_u16(at, Ordering::Acquire)
     }
 
     /// Where the owner of a half ring says at which index it wants to be kicked: behind that half.
     fn event(&self, half: Aligned<1>) -> u32 {
-        match half.at() == self.side.layout.available() {
+        match half.at() == self.side.layout.available_entry(0) {
             true => self.side.layout.used_event(),
             false => self.side.layout.available_event(),
         }
@@ -113,6 +113,8 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
     const EVENTS: bool = EVENTS;
 
     type Aside = u16;
+
+    const NOTHING: u16 = 0;
 
     fn driver<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Self {
         let mut split = Self::new(Side::new(plan, 0, 0), plan, true);
@@ -267,7 +269,7 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
         }
         self.side.published = self.side.next;
         self.limit = self.limit.wrapping_add(staged);
-        let index = self.ours.at().wrapping_add(raw::RING_INDEX);
+        let index = head(self.ours, raw::RING_INDEX);
         memory.store_u16(index, self.side.published, Ordering::Release);
         memory.clean(index, 2);
         staged
@@ -282,7 +284,7 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
         if EVENTS && self.events {
             return self.kick_at_an_index(memory, shown);
         }
-        let flags = self.theirs.at().wrapping_add(raw::RING_FLAGS);
+        let flags = head(self.theirs, raw::RING_FLAGS);
         memory.invalidate(flags, 2);
         match memory.load_u16(flags, Ordering::Relaxed) & self.heeded {
             0 => self.side.kick,
@@ -300,10 +302,18 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
         let (at, value) = match EVENTS && self.events {
             // The index behind us is the last one that the peer will reach.
             true => (self.event(self.ours), self.side.taken.wrapping_sub(flag)),
-            false => (self.ours.at().wrapping_add(raw::RING_FLAGS), flag),
+            false => (head(self.ours, raw::RING_FLAGS), flag),
         };
         memory.store_u16(at, value, Ordering::Relaxed);
         memory.clean(at, 2);
         memory.fence();
     }
+}
+
+/// What stands at this offset into a half ring whose entries begin there.
+#[inline]
+fn head(entries: Aligned<1>, offset: u32) -> u32 {
+    entries
+        .at()
+        .wrapping_sub(raw::RING_ENTRIES.wrapping_sub(offset))
 }

@@ -70,7 +70,10 @@ pub trait Wire: Debug + Sized {
     const EVENTS: bool;
 
     /// What a device remembers of a buffer that it puts aside.
-    type Aside: Copy + Debug + Default;
+    type Aside: Copy + Debug;
+
+    /// Where nothing was put aside yet.
+    const NOTHING: Self::Aside;
 
     /// The driver's side of a ring that was written empty.
     fn driver<M: SharedMemory>(memory: &M, plan: &Plan<'_>) -> Self;

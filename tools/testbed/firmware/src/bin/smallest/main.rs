@@ -21,6 +21,7 @@ use hardware::{SIZE, Shared, WINDOW, forget_bell, ring_bell, sleep};
 type Link = rpmsg::Link<Shared, DeviceQueue<8, Split<false>>>;
 
 /// Serves one driver after the other.
+#[inline(always)]
 fn serve(place: &mut MaybeUninit<Link>) -> ! {
     loop {
         forget_bell();
