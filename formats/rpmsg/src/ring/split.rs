@@ -141,10 +141,8 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
         let side = Side::new(plan, taken, published);
         let mut split = Self::new(side, plan, false);
         split.limit = taken.wrapping_add(count);
-        if !plan.wanted || EVENTS && plan.link.event_index {
-            // Whoever was here before asked for another index.
-            split.ask(memory);
-        }
+        // Whatever stood there before, what we want stands there now.
+        split.ask(memory);
         split
     }
 

@@ -3,8 +3,8 @@
 use rpmsg::{Device, DeviceQueue, DriverQueue, Error, Link, Quirks, Ring};
 
 use crate::support::{
-    BUFFER, BUFFERS, CAPACITY, COUNT, Kind, Memory, Side, TO_DEVICE, TO_DRIVER, both, device,
-    device_of, driver, driver_of, layout, layout_of, next,
+    BUFFER, BUFFERS, CAPACITY, COUNT, DeviceOf, DriverOf, Kind, Memory, Side, TO_DEVICE, TO_DRIVER,
+    both, device, device_of, driver, driver_of, layout, layout_of, next,
 };
 
 fn lite_device<'a>(memory: &'a Memory) -> Link<Side<'a>, DeviceQueue<CAPACITY>> {
@@ -157,6 +157,23 @@ fn a_device_that_asks_for_no_kicks_gets_none() {
     memory.poke(TO_DEVICE.used, &0_u16.to_le_bytes());
     driver.send(1, 2, b"x").unwrap();
     assert!(driver.flush().wants(Ring::ToDevice));
+}
+
+#[test]
+fn a_device_that_joins_wants_kicks_whatever_the_one_before_it_asked_for() {
+    fn over<K: Kind>() {
+        for layout in [layout_of::<K>(), layout_of::<K>().with_event_index()] {
+            let (memory, quirks) = (Memory::of::<K>(), Quirks::default());
+            let joins = || DeviceOf::<K>::attach(memory.device(), layout, 1, quirks).unwrap();
+            let mut driver =
+                DriverOf::<K>::attach(memory.driver(), layout, BUFFER, 1, quirks).unwrap();
+            joins().wake_on_message(false).unwrap();
+            let _device = joins();
+            driver.send(1, 2, b"x").unwrap();
+            assert!(driver.flush().wants(Ring::ToDevice));
+        }
+    }
+    both!(over);
 }
 
 #[test]
