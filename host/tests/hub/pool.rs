@@ -472,7 +472,13 @@ fn pool(hub: &Hub) -> Pool {
 fn echo(bench: &Bench) -> Party {
     let hub = bench.device();
     Party::start(move |flag| {
-        let mut pool = Pool::new(hub.serve("pool", forever().unless(flag))?)?;
+        let mut pool = loop {
+            match Pool::new(hub.serve("pool", forever().unless(flag))?) {
+                // A driver may come for a moment only.
+                Err(Error::PeerRestarted { .. }) => {}
+                pool => break pool?,
+            }
+        };
         loop {
             let answered = pool.recv(forever().unless(flag)).and_then(|loan| {
                 let bytes = loan.to_vec()?;
