@@ -306,6 +306,15 @@ fn an_announcement_is_shown_in_clear_text_by_tshark() {
         thread::sleep(Duration::from_millis(5));
     }
     let _core = bench.core();
+    // Both, before clients fill the capture.
+    let announced = |name: &str| {
+        let counters = server.counters();
+        let services = counters["services"].as_array().unwrap();
+        services.iter().any(|service| service[0] == name)
+    };
+    while !announced("echo") || !announced("console") {
+        thread::sleep(Duration::from_millis(5));
+    }
     while capture.try_wait().unwrap().is_none() {
         drop(server.client());
     }
