@@ -1,7 +1,7 @@
 //! What the server does for its clients, and the commands that ask it.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -12,13 +12,11 @@ use std::time::{Duration, Instant};
 use corewarden::client::{Client, Reason};
 use corewarden::{Error, Limit};
 
-use crate::support::{Bench, LONG, long, text};
+use crate::support::{Bench, LONG, echoed, long, python, served, signal, text};
 
 #[test]
 fn any_language_talks_to_a_service_by_its_socket() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
+    let (_bench, _core, server) = served();
     let script = "import socket,sys\n\
         s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
         s.connect(sys.argv[1])\n\
@@ -26,11 +24,7 @@ fn any_language_talks_to_a_service_by_its_socket() {
         \x20 s.send(b'%d'%n)\n\
         \x20 assert s.recv(1000)==b'%d'%n\n\
         print('echoed')";
-    let output = Command::new("python3")
-        .args(["-c", script])
-        .arg(server.file("echo"))
-        .output()
-        .unwrap();
+    let output = python(script, &server.file("echo"));
     assert_eq!(text(&output.stdout), "echoed\n", "{}", text(&output.stderr));
     let mode = fs::metadata(server.file("echo"))
         .unwrap()
@@ -41,9 +35,7 @@ fn any_language_talks_to_a_service_by_its_socket() {
 
 #[test]
 fn a_slow_client_holds_up_no_other_and_is_told_why_it_ends() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
+    let (_bench, _core, server) = served();
     let slow = server.client();
     let quick = server.client();
     let start = Instant::now();
@@ -54,8 +46,7 @@ fn a_slow_client_holds_up_no_other_and_is_told_why_it_ends() {
             Ok(()) | Err(Error::TimeLimit { .. }) => false,
             Err(_) => true,
         };
-        quick.send(b"quick", long()).unwrap();
-        assert_eq!(quick.recv(long()).unwrap(), b"quick");
+        echoed(&quick, b"quick");
         ended |= server.lost() > 0;
         assert!(start.elapsed() < LONG, "it never ends");
     }
@@ -67,8 +58,7 @@ fn a_slow_client_holds_up_no_other_and_is_told_why_it_ends() {
     };
     let reason = Reason::MessagesLost;
     assert_eq!(told, Error::ServerClosed { reason });
-    quick.send(b"still", long()).unwrap();
-    assert_eq!(quick.recv(long()).unwrap(), b"still");
+    echoed(&quick, b"still");
 }
 
 #[test]
@@ -77,22 +67,18 @@ fn clients_are_told_of_a_restart_and_the_service_comes_back() {
     let core = bench.core();
     let server = bench.serve();
     let client = server.client();
-    client.send(b"one", long()).unwrap();
-    assert_eq!(client.recv(long()).unwrap(), b"one");
+    echoed(&client, b"one");
     core.crash();
     let _core = bench.core();
     let reason = Reason::PeerRestarted;
     assert_eq!(client.recv(long()), Err(Error::ServerClosed { reason }));
     let again = server.client();
-    again.send(b"two", long()).unwrap();
-    assert_eq!(again.recv(long()).unwrap(), b"two");
+    echoed(&again, b"two");
 }
 
 #[test]
 fn what_cannot_be_sent_or_is_not_announced_ends_a_client_by_name() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
+    let (_bench, _core, server) = served();
     let client = server.client();
     client.send(&[0; 497], long()).unwrap();
     let reason = Reason::MessageTooLong;
@@ -117,8 +103,7 @@ fn one_server_at_a_time_and_a_killed_one_leaves_nothing_in_the_way() {
     assert!(bench.folder.path().join("run/echo").exists(), "killed");
     let again = bench.serve();
     let client = again.client();
-    client.send(b"back", long()).unwrap();
-    assert_eq!(client.recv(long()).unwrap(), b"back");
+    echoed(&client, b"back");
 }
 
 #[test]
@@ -127,12 +112,8 @@ fn a_server_that_is_asked_to_end_tells_its_clients_and_cleans_up() {
     let _core = bench.core();
     let mut server = bench.serve();
     let client = server.client();
-    client.send(b"hello", long()).unwrap();
-    assert_eq!(client.recv(long()).unwrap(), b"hello");
-    // The shell's own: a small system has no program of that name.
-    let kill = format!("kill -TERM {}", server.child.id());
-    let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
-    assert!(killed.success());
+    echoed(&client, b"hello");
+    signal(&server.child, "TERM");
     let reason = Reason::ServerEnded;
     assert_eq!(client.recv(long()), Err(Error::ServerClosed { reason }));
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
@@ -143,66 +124,8 @@ fn a_server_that_is_asked_to_end_tells_its_clients_and_cleans_up() {
 }
 
 #[test]
-fn a_terminal_carries_every_byte_both_ways_and_outlives_a_restart() {
-    let bench = Bench::new();
-    let core = bench.core();
-    let server = bench.serve();
-    let path = server.file("ttyCore");
-    let mut tty = File::options().read(true).write(true).open(&path).unwrap();
-    // More than a message, and every byte that a line discipline would change.
-    let sent: Vec<u8> = (0..2000_u32).map(|at| at as u8).collect();
-    tty.write_all(&sent).unwrap();
-    let mut received = vec![0; sent.len()];
-    tty.read_exact(&mut received).unwrap();
-    assert!(received == sent);
-    core.crash();
-    let generation = server.counters()["generation"].clone();
-    let _core = bench.core();
-    while server.counters()["generation"] == generation
-        || !server.counters()["endpoints"]
-            .to_string()
-            .contains("console")
-    {
-        thread::sleep(Duration::from_millis(10));
-    }
-    tty.write_all(b"again").unwrap();
-    let mut word = [0; 5];
-    tty.read_exact(&mut word).unwrap();
-    assert_eq!(&word, b"again");
-}
-
-#[test]
-fn picocom_shows_what_the_core_answers_to_what_is_typed() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
-    server.client();
-    // Twice: the terminal is as it was when the first one left.
-    for typed in ["hello core\r", "\x03 and once more\r"] {
-        let mut picocom = Command::new("picocom")
-            .args(["--quiet", "--exit-after", "3000"])
-            .arg(server.file("ttyCore"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut keys = picocom.stdin.take().unwrap();
-        keys.write_all(typed.as_bytes()).unwrap();
-        drop(keys);
-        // It ends once nothing has come for that long.
-        let output = picocom.wait_with_output().unwrap();
-        assert_eq!(
-            (text(&output.stdout).as_str(), output.status.code()),
-            (typed, Some(0))
-        );
-    }
-}
-
-#[test]
 fn top_counts_for_people_and_as_json_without_escapes_off_a_terminal() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
+    let (bench, _core, server) = served();
     let client = server.client();
     for _ in 0..10 {
         client.send(b"1234", long()).unwrap();
@@ -237,9 +160,7 @@ fn top_counts_for_people_and_as_json_without_escapes_off_a_terminal() {
 
 #[test]
 fn a_capture_is_read_by_tshark_with_our_dissector() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
+    let (bench, _core, server) = served();
     let client = server.client();
     let file = bench.folder.path().join("link.pcapng");
     let mut capture = bench
@@ -254,8 +175,7 @@ fn a_capture_is_read_by_tshark_with_our_dissector() {
         .spawn()
         .unwrap();
     while capture.try_wait().unwrap().is_none() {
-        client.send(b"captured", long()).unwrap();
-        assert_eq!(client.recv(long()).unwrap(), b"captured");
+        echoed(&client, b"captured");
     }
     let mut said = String::new();
     capture.stdout.unwrap().read_to_string(&mut said).unwrap();

@@ -1,6 +1,6 @@
 //! Clients and peers that behave badly, by design or by accident: none ends the server, and none is in another's way.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,23 +9,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use corewarden::client::{Client, Reason};
-use corewarden::doorbell::EventCounters;
-use corewarden::hub::{Endpoint, Hub, Options};
+use corewarden::hub::{Endpoint, Options};
 use corewarden::peer::{Role, join};
-use corewarden::place::{Geometry, Place};
-use corewarden::serve::{Config, Server};
-use corewarden::shared_memory::Window;
+use corewarden::place::Geometry;
 use corewarden::{Error, Limit};
 use rpmsg::SharedMemory;
-use tempfile::TempDir;
 
-use crate::support::{self, Bench, LONG, long, text};
+use crate::inside::Inside;
+use crate::support::{Bench, LONG, echoed, long, open, python, served, signal, text};
 
 #[test]
 fn a_thousand_connections_to_one_service_leave_the_others_their_share() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
+    let (_bench, _core, server) = served();
     let mut kept = vec![server.client()];
     let refused = Err(Error::ServerClosed {
         reason: Reason::TooManyClients,
@@ -61,8 +56,7 @@ fn a_thousand_connections_to_one_service_leave_the_others_their_share() {
     tty.read_exact(&mut word).unwrap();
     assert_eq!(&word, b"still");
     for client in &kept {
-        client.send(b"and we", long()).unwrap();
-        assert_eq!(client.recv(long()).unwrap(), b"and we");
+        echoed(client, b"and we");
     }
     // Whoever leaves makes room.
     kept.truncate(30);
@@ -115,11 +109,7 @@ fn what_a_client_sent_before_it_left_or_was_killed_arrives() {
         s.connect(sys.argv[1])\n\
         for n in range(264): s.send(b'%d'%n)\n\
         os.kill(os.getpid(),9)";
-    let killed = Command::new("python3")
-        .args(["-c", script])
-        .arg(server.file("echo"))
-        .status()
-        .unwrap();
+    let killed = python(script, &server.file("echo")).status;
     assert_eq!(killed.code(), None);
     for number in 0..264 {
         assert_eq!(
@@ -131,9 +121,7 @@ fn what_a_client_sent_before_it_left_or_was_killed_arrives() {
 
 #[test]
 fn a_client_that_says_it_is_done_still_gets_its_answers() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
+    let (_bench, _core, server) = served();
     server.client();
     let script = "import socket,sys\n\
         s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
@@ -142,11 +130,7 @@ fn a_client_that_says_it_is_done_still_gets_its_answers() {
         s.shutdown(socket.SHUT_WR)\n\
         for n in range(50): assert s.recv(1000)==b'%d'%n\n\
         print('all')";
-    let output = Command::new("python3")
-        .args(["-c", script])
-        .arg(server.file("echo"))
-        .output()
-        .unwrap();
+    let output = python(script, &server.file("echo"));
     assert_eq!(text(&output.stdout), "all\n", "{}", text(&output.stderr));
     // It left, and its endpoint with it.
     let start = Instant::now();
@@ -215,9 +199,7 @@ fn what_nobody_read_yet_outlives_a_send_that_fails() {
 
 #[test]
 fn descriptors_that_a_client_sends_along_are_closed() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
+    let (_bench, _core, server) = served();
     server.client();
     let script = "import array,os,socket,sys\n\
         s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
@@ -226,11 +208,7 @@ fn descriptors_that_a_client_sends_along_are_closed() {
         for n in range(200):\n\
         \x20 s.sendmsg([b'x'],[(socket.SOL_SOCKET,socket.SCM_RIGHTS,fds[:n%100+1])])\n\
         \x20 assert s.recv(10)==b'x'";
-    let sent = Command::new("python3")
-        .args(["-c", script])
-        .arg(server.file("echo"))
-        .status()
-        .unwrap();
+    let sent = python(script, &server.file("echo")).status;
     assert!(sent.success());
     let descriptors = Path::new("/proc")
         .join(server.child.id().to_string())
@@ -251,20 +229,14 @@ fn descriptors_that_a_client_sends_along_are_closed() {
 
 #[test]
 fn a_caller_that_asks_for_captures_and_never_reads_is_let_go() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
+    let (_bench, _core, server) = served();
     let script = "import socket,sys\n\
         s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
         s.connect(sys.argv[1])\n\
         try:\n\
         \x20 for n in range(100000): s.send(b'capture')\n\
         except OSError: print('let go')";
-    let output = Command::new("python3")
-        .args(["-c", script])
-        .arg(server.control())
-        .output()
-        .unwrap();
+    let output = python(script, Path::new(&server.control()));
     assert_eq!(text(&output.stdout), "let go\n");
     server.client();
     // Nor are there more callers than some.
@@ -289,53 +261,6 @@ fn a_caller_that_asks_for_captures_and_never_reads_is_let_go() {
 }
 
 #[test]
-fn a_driver_whose_buffers_hold_nothing_does_not_end_the_server() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = format!(
-        "folder = {:?}\n[link]\nmeeting = \"nowhere\"\nrole = \"device\"\n\
-         [[service]]\nname = \"console\"\nface = \"tty\"\nannounce = true\n",
-        folder.path()
-    );
-    let geometry = Geometry::default();
-    let (window, fd) = Window::memfd(geometry.window_size()).unwrap();
-    let ours = Window::map(&fd, 0, geometry.window_size()).unwrap();
-    let (near, far) = EventCounters::pair().unwrap();
-    let place = move |window: &Window| Place::between_processes(&geometry, window);
-    let device = Hub::device(place(&ours).unwrap(), ours, far, Options::default()).unwrap();
-    let mut server = Server::new(&Config::parse(&config).unwrap(), device).unwrap();
-    let ended = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let _guard = Guard(&ended);
-        let running = scope.spawn(|| server.run(&ended));
-        let driver = Hub::driver(place, window.clone(), near, Options::default()).unwrap();
-        let mut console = driver.connect("console", long()).unwrap();
-        let mut tty = open(&folder.path().join("console"));
-        console.send(b"1", long()).unwrap();
-        tty.read_exact(&mut [0]).unwrap();
-        // Every descriptor of ring 0 says that its buffer has no room for a header.
-        for descriptor in 0..256 {
-            window.store_u32(0x1000 + descriptor * 16 + 8, 8, Ordering::Release);
-        }
-        tty.write_all(b"lost").unwrap();
-        thread::sleep(Duration::from_millis(200));
-        assert!(!running.is_finished(), "{:?}", running.join());
-        // The next driver means well.
-        drop((console, driver));
-        let (near, _) = EventCounters::pair().unwrap();
-        let options = Options {
-            handshake: Duration::from_millis(100),
-            ..Options::default()
-        };
-        let driver = Hub::driver(place, window.clone(), near, options).unwrap();
-        console = driver.connect("console", long()).unwrap();
-        console.send(b"2", long()).unwrap();
-        tty.read_exact(&mut [0]).unwrap();
-        tty.write_all(b"good").unwrap();
-        assert_eq!(console.recv(long()).unwrap().payload, b"good");
-    });
-}
-
-#[test]
 fn answers_for_a_client_that_has_left_do_not_hold_up_the_core() {
     let geometry = Geometry {
         descriptors: 4,
@@ -345,45 +270,36 @@ fn answers_for_a_client_that_has_left_do_not_hold_up_the_core() {
         queue: 4,
         ..Options::default()
     };
-    let (folder, mut server, device, _) = echo_inside(geometry, options);
-    let ended = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let _guard = Guard(&ended);
-        scope.spawn(|| server.run(&ended));
-        let echo = device.serve("echo", long()).unwrap();
-        let client = Client::connect(&folder.path().join("echo")).unwrap();
-        for number in 0..60 {
-            client.send(&[number], long()).unwrap();
-        }
-        drop(client);
-        let soon = Limit::after(Duration::from_secs(30));
-        for number in 0..60 {
-            let message = echo.recv(soon).unwrap();
-            assert_eq!(message.payload, [number]);
-            echo.send_to(message.source, &message.payload, soon)
-                .unwrap();
-        }
-    });
+    let (inside, device) = Inside::echo(geometry, options);
+    let echo = device.serve("echo", long()).unwrap();
+    let client = Client::connect(&inside.file("echo")).unwrap();
+    for number in 0..60 {
+        client.send(&[number], long()).unwrap();
+    }
+    drop(client);
+    for number in 0..60 {
+        let message = echo.recv(long()).unwrap();
+        assert_eq!(message.payload, [number]);
+        let sent = echo.send_to(message.source, &message.payload, long());
+        assert_eq!(sent, Ok(()));
+    }
 }
 
 #[test]
 fn a_core_that_writes_the_drivers_line_does_not_end_the_server() {
-    let (folder, mut server, device, window) = echo_inside(Geometry::default(), Options::default());
-    let ended = AtomicBool::new(false);
+    let (inside, device) = Inside::echo(Geometry::default(), Options::default());
+    let mut echo = device.serve("echo", long()).unwrap();
+    let client = Client::connect(&inside.file("echo")).unwrap();
+    client.send(b"1", long()).unwrap();
+    echo.recv(long()).unwrap();
+    inside.window.store_u32(0xe04, 7, Ordering::Release);
+    let reason = Reason::LinkBroken;
+    assert_eq!(client.recv(long()), Err(Error::ServerClosed { reason }));
+    // It gives way for a while, and drives again.
     thread::scope(|scope| {
-        let _guard = Guard(&ended);
-        let running = scope.spawn(|| server.run(&ended));
-        let mut echo = device.serve("echo", long()).unwrap();
-        let client = Client::connect(&folder.path().join("echo")).unwrap();
-        client.send(b"1", long()).unwrap();
-        echo.recv(long()).unwrap();
-        window.store_u32(0xe04, 7, Ordering::Release);
-        let reason = Reason::LinkBroken;
-        assert_eq!(client.recv(long()), Err(Error::ServerClosed { reason }));
-        // It gives way for a while, and drives again.
         let again = scope.spawn(|| {
             loop {
-                let client = Client::connect(&folder.path().join("echo")).unwrap();
+                let client = Client::connect(&inside.file("echo")).unwrap();
                 client.send(b"2", long()).unwrap();
                 match client.recv(long()) {
                     Err(Error::ServerClosed { .. }) => {}
@@ -400,40 +316,8 @@ fn a_core_that_writes_the_drivers_line_does_not_end_the_server() {
         };
         assert_eq!(answered, Ok(()));
         assert_eq!(again.join().unwrap().unwrap(), b"3");
-        assert!(!running.is_finished());
     });
-}
-
-#[test]
-fn what_a_core_said_before_it_restarted_waits_for_whoever_reads_the_terminal() {
-    let bench = Bench::new();
-    let server = bench.serve();
-    let path = bench.folder.path().join("link");
-    let hub = join(&path, Role::Device, Options::default(), long()).unwrap();
-    let console = hub.serve("console", long()).unwrap();
-    let mut tty = open(&server.file("ttyCore"));
-    tty.write_all(b"hello").unwrap();
-    let to = console.recv(long()).unwrap().source;
-    // More than a terminal holds, and less than the queue.
-    for number in 0..60_u8 {
-        console.send_to(to, &[number; 400], long()).unwrap();
-    }
-    let start = Instant::now();
-    while server.counters()["received"]["messages"] != 60 {
-        assert!(start.elapsed() < LONG, "it is not taken in");
-    }
-    drop((console, hub));
-    // By this the server finds that the link is gone.
-    tty.write_all(b"lost").unwrap();
-    thread::sleep(Duration::from_millis(300));
-    let (said, heard) = std::sync::mpsc::channel();
-    thread::spawn(move || {
-        let mut all = vec![0; 60 * 400];
-        said.send(tty.read_exact(&mut all).map(|()| all))
-    });
-    let all = heard.recv_timeout(Duration::from_secs(30)).unwrap();
-    let expected: Vec<_> = (0..60_u8).flat_map(|number| [number; 400]).collect();
-    assert!(all.unwrap() == expected);
+    assert!(!inside.is_finished());
 }
 
 #[test]
@@ -491,17 +375,7 @@ fn a_hangup_ends_a_server_in_order_and_one_under_nohup_not_at_all() {
     let _core = bench.core();
     let mut server = bench.serve();
     let client = server.client();
-    let hang_up = |server: &support::Server| {
-        let kill = format!("kill -HUP {}", server.child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
-    };
-    hang_up(&server);
+    signal(&server.child, "HUP");
     let reason = Reason::ServerEnded;
     assert_eq!(client.recv(long()), Err(Error::ServerClosed { reason }));
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
@@ -514,16 +388,13 @@ fn a_hangup_ends_a_server_in_order_and_one_under_nohup_not_at_all() {
         command
     });
     let client = server.client();
-    hang_up(&server);
-    client.send(b"still", long()).unwrap();
-    assert_eq!(client.recv(long()).unwrap(), b"still");
+    signal(&server.child, "HUP");
+    echoed(&client, b"still");
 }
 
 #[test]
 fn a_capture_that_cannot_be_written_or_asked_for_says_so_and_spoils_nothing() {
-    let bench = Bench::new();
-    let _core = bench.core();
-    let server = bench.serve();
+    let (bench, _core, server) = served();
     let client = server.client();
     let capture = |file: &str, control: &str| {
         let mut command = bench.command(&["capture", file, "--control", control]);
@@ -554,32 +425,11 @@ fn a_capture_that_cannot_be_written_or_asked_for_says_so_and_spoils_nothing() {
     assert_eq!(fs::read_to_string(before).unwrap(), "an older capture");
 }
 
-fn open(path: &Path) -> File {
-    File::options().read(true).write(true).open(path).unwrap()
-}
-
 /// The service `echo` of a core that takes a message only when it is asked to; its driver is the server.
 fn slow_echo(bench: &Bench) -> Endpoint {
     let path = bench.folder.path().join("link");
     let hub = join(&path, Role::Device, Options::default(), long()).unwrap();
     hub.serve("echo", long()).unwrap()
-}
-
-/// A server of a core's `echo` in this program, its folder, and the core with its window.
-fn echo_inside(geometry: Geometry, options: Options) -> (TempDir, Server, Hub, Window) {
-    let folder = tempfile::tempdir().unwrap();
-    let config = format!(
-        "folder = {:?}\n[link]\nmeeting = \"nowhere\"\n[[service]]\nname = \"echo\"\n",
-        folder.path()
-    );
-    let (window, fd) = Window::memfd(geometry.window_size()).unwrap();
-    let ours = Window::map(&fd, 0, geometry.window_size()).unwrap();
-    let (near, far) = EventCounters::pair().unwrap();
-    let place = move |window: &Window| Place::between_processes(&geometry, window);
-    let device = Hub::device(place(&window).unwrap(), window.clone(), far, options).unwrap();
-    let driver = Hub::driver(place, ours, near, options).unwrap();
-    let server = Server::new(&Config::parse(&config).unwrap(), driver).unwrap();
-    (folder, server, device, window)
 }
 
 struct Guard<'a>(&'a AtomicBool);

@@ -2,4 +2,6 @@
 
 mod commands;
 mod hostile;
+mod inside;
 mod support;
+mod terminals;

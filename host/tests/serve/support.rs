@@ -1,7 +1,7 @@
 //! A device, a server and its clients.
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -210,6 +210,38 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A core that is served.
+pub(crate) fn served() -> (Bench, Core, Server) {
+    let bench = Bench::new();
+    let core = bench.core();
+    let server = bench.serve();
+    (bench, core, server)
+}
+
+/// Has a client ask, and be answered.
+#[track_caller]
+pub(crate) fn echoed(client: &Client, message: &[u8]) {
+    client.send(message, long()).unwrap();
+    assert_eq!(client.recv(long()).unwrap(), message);
+}
+
+/// What a script says to a socket.
+pub(crate) fn python(script: &str, socket: &Path) -> Output {
+    let mut python = Command::new("python3");
+    python.args(["-c", script]).arg(socket).output().unwrap()
+}
+
+pub(crate) fn open(path: &Path) -> File {
+    File::options().read(true).write(true).open(path).unwrap()
+}
+
+/// Sends a signal by the shell's own `kill`: a small system has no program of that name.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", child.id());
+    let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
+    assert!(killed.success());
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
