@@ -25,6 +25,8 @@ pub(super) struct Caller {
 #[derive(Default)]
 struct Backlog {
     blocks: VecDeque<Block>,
+    /// Bytes of all these.
+    bytes: usize,
     dropped: u64,
 }
 
@@ -84,7 +86,7 @@ impl Caller {
                     // Once: each answer waits until it is read.
                     Some(CAPTURE) if self.capture.is_none() => {
                         let backlog = self.capture.get_or_insert_default();
-                        backlog.blocks.push_back(capture::header().into());
+                        backlog.push(capture::header().into());
                         true
                     }
                     _ => false,
@@ -115,17 +117,22 @@ impl Caller {
 impl Backlog {
     fn add(&mut self, seen: &[Block]) {
         for block in seen {
-            if self.blocks.len() >= LONGEST {
+            if self.bytes.saturating_add(block.len()) > MOST {
                 self.dropped += 1;
                 continue;
             }
             if self.dropped > 0 {
                 let note = capture::dropped(SystemTime::now(), self.dropped);
-                self.blocks.push_back(note.into());
+                self.push(note.into());
                 self.dropped = 0;
             }
-            self.blocks.push_back(Arc::clone(block));
+            self.push(Arc::clone(block));
         }
+    }
+
+    fn push(&mut self, block: Block) {
+        self.bytes = self.bytes.saturating_add(block.len());
+        self.blocks.push_back(block);
     }
 
     fn send(&mut self, fd: &OwnedFd) -> Result<(), crate::error::Error> {
@@ -133,6 +140,7 @@ impl Backlog {
             if !send(fd, block, &[])? {
                 break;
             }
+            self.bytes = self.bytes.saturating_sub(block.len());
             self.blocks.pop_front();
         }
         Ok(())
@@ -149,5 +157,37 @@ impl AsFd for Caller {
 pub(crate) const COUNTERS: &[u8] = b"counters";
 /// Asks for a capture, from now until the caller leaves.
 pub(crate) const CAPTURE: &[u8] = b"capture";
-/// Blocks that wait for one caller; what comes beyond is counted and left out.
-const LONGEST: usize = 4096;
+/// Bytes that wait for one caller; what comes beyond is counted and left out.
+const MOST: usize = 0x40_0000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_slow_caller_is_bounded_by_its_bytes_and_the_rest_is_counted() {
+        for length in [60, 0x1_0000] {
+            let mut backlog = Backlog::default();
+            let block = Block::from(vec![7; length]);
+            backlog.add(&vec![Arc::clone(&block); MOST / length + 2]);
+            let waits = backlog.blocks.iter().map(|block| block.len());
+            assert!((MOST - length..=MOST).contains(&waits.sum()), "{length}");
+            let dropped = backlog.dropped;
+            assert!(dropped >= 2);
+            // Once there is room again, how many were left out stands before the next one.
+            let (near, far) = std::os::unix::net::UnixDatagram::pair().unwrap();
+            far.set_nonblocking(true).unwrap();
+            let near = OwnedFd::from(near);
+            while !backlog.blocks.is_empty() {
+                backlog.send(&near).unwrap();
+                while far.recv(&mut [0]).is_ok() {}
+            }
+            assert_eq!(backlog.bytes, 0);
+            backlog.add(&[block]);
+            let note = backlog.blocks.pop_front().unwrap();
+            let (time, expected) = (12..20, capture::dropped(SystemTime::now(), dropped));
+            assert_eq!(note.get(..time.start), expected.get(..time.start));
+            assert_eq!(note.get(time.end..), expected.get(time.end..));
+        }
+    }
+}
