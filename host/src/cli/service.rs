@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use platform::Platform;
+use rustix::net::Shutdown;
 use ta_protocol::CoreState;
 
 use super::arguments::{Capture, Top};
@@ -101,14 +102,21 @@ impl Job<'_> {
             let file = File::create(&capture.file);
             Box::new(file.map_err(|error| Failure::unwritable(&capture.file, &error))?)
         };
-        let limit = Limit::after(Duration::MAX).unless(self.interrupted);
+        let mut limit = Limit::after(Duration::MAX).unless(self.interrupted);
         let mut packets = 0;
         let mut header = true;
         while capture.packets.is_none_or(|wanted| packets < wanted) {
             let block = match packet(&server, limit) {
                 Ok(Some(block)) => block,
-                // The server ended, or Ctrl-C did: what there is is a whole capture.
-                Ok(None) | Err(Error::Interrupted) => break,
+                // What there is is a whole capture.
+                Ok(None) => break,
+                // Ctrl-C: what has come is taken, and nothing comes behind it.
+                Err(Error::Interrupted) => {
+                    // Where that fails the server is gone, and its end comes by itself.
+                    let _ = rustix::net::shutdown(&server, Shutdown::Read);
+                    limit = Limit::after(Duration::from_millis(ANSWER));
+                    continue;
+                }
                 Err(error) => return Err(about(error)),
             };
             let written = file.write_all(&block).and_then(|()| file.flush());

@@ -245,6 +245,36 @@ fn an_announcement_is_shown_in_clear_text_by_tshark() {
     }
 }
 
+#[test]
+fn a_capture_that_is_asked_to_end_takes_what_has_come() {
+    let (bench, _core, server) = served();
+    let client = server.client();
+    let file = bench.folder.path().join("link.pcapng");
+    let capture = bench
+        .command(&["capture", file.to_str().unwrap()])
+        .args(["--control", &server.control()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !fs::metadata(&file).is_ok_and(|file| file.len() > 0) {
+        thread::sleep(Duration::from_millis(5));
+    }
+    // It sleeps while everything happens, so that the signal is the first thing it sees.
+    signal(&capture, "STOP");
+    for _ in 0..10 {
+        echoed(&client, b"captured");
+    }
+    // Answered once all that was seen before is on its way.
+    server.counters();
+    signal(&capture, "INT");
+    signal(&capture, "CONT");
+    let output = capture.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let capture = fs::read(&file).unwrap();
+    let captured = capture.windows(8).filter(|bytes| bytes == b"captured");
+    assert_eq!(captured.count(), 20);
+}
+
 /// Reads `capture` with our dissector. Wireshark since 4.4 runs no Lua for root, so root becomes somebody else, who may read copies only.
 fn tshark(capture: &Path) -> Command {
     let folder = capture.with_file_name("wireshark");
