@@ -72,17 +72,16 @@ impl Tty {
             endpoint: None,
             held: Vec::new(),
             pending: Vec::new(),
-            piece: usize::from(u16::MAX),
+            piece: ANY,
         })
     }
 
     pub(super) fn interest(&self) -> PollFlags {
         let mut interest = PollFlags::empty();
-        // Without a core nothing is taken: whoever writes waits, as at a line without a clear to send.
-        interest.set(
-            PollFlags::IN,
-            self.held.is_empty() && self.endpoint.is_some(),
-        );
+        // Without anybody to talk to nothing is taken: whoever writes waits, as at a line without a clear to send.
+        let endpoint = self.endpoint.as_ref();
+        let heard = endpoint.is_some_and(|endpoint| endpoint.peer().is_some());
+        interest.set(PollFlags::IN, self.held.is_empty() && heard);
         interest.set(PollFlags::OUT, !self.pending.is_empty());
         interest
     }
@@ -115,11 +114,8 @@ impl Tty {
             Ok(false) => Ok(Step::Idle),
             // As on a serial line: what nobody took in time is gone, and the line goes on.
             Err(Error::MessagesLost { .. }) => Ok(Step::Busy),
-            // So is what no buffer of the peer's has any room for.
-            Err(Error::Rpmsg(rpmsg::Error::PayloadTooLong { .. })) => {
-                self.held.clear();
-                Ok(Step::Busy)
-            }
+            // No buffer of the peer's has room for a byte: there may be one some day, or another peer.
+            Err(Error::Rpmsg(rpmsg::Error::PayloadTooLong { .. })) => Ok(Step::Idle),
             Err(
                 Error::Displaced { .. }
                 | Error::PeerRestarted { .. }
@@ -127,8 +123,9 @@ impl Tty {
                 | Error::ServiceWithdrawn { .. },
             ) => {
                 keep_the_last(endpoint, &mut self.pending);
+                // What found no buffer goes to whoever comes next, as does what was not read from the terminal yet.
                 self.endpoint = None;
-                self.held.clear();
+                self.piece = ANY;
                 Ok(Step::Busy)
             }
             Err(error) => Err(error),
@@ -255,6 +252,8 @@ fn failed(operation: TerminalOperation, errno: Errno) -> Error {
 }
 
 const TURN: u32 = 16;
+/// The longest message where nothing is known of the buffers yet.
+const ANY: usize = 0xffff;
 /// Bytes of links that are over which wait for whoever reads a terminal: what comes beyond is gone, or a core that restarts
 /// again and again would fill the memory.
 const LONGEST: usize = 0x10_0000;

@@ -1,9 +1,11 @@
 //! A server in this program, and the other side of its link.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use corewarden::Error;
 use corewarden::doorbell::EventCounters;
@@ -20,6 +22,8 @@ pub(crate) struct Inside {
     folder: TempDir,
     ended: Arc<AtomicBool>,
     server: Option<JoinHandle<Result<(), Error>>>,
+    /// Where the system says how long that thread ran.
+    schedstat: PathBuf,
 }
 
 impl Inside {
@@ -58,13 +62,20 @@ impl Inside {
         let mut server = Server::new(&Config::parse(&config).unwrap(), hub).unwrap();
         let ended = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&ended);
-        let server = thread::spawn(move || server.run(&seen));
+        let (here, thread) = std::sync::mpsc::channel();
+        let server = thread::spawn(move || {
+            here.send(fs::read_link("/proc/thread-self").unwrap())
+                .unwrap();
+            server.run(&seen)
+        });
+        let thread = PathBuf::from("/proc").join(thread.recv().unwrap());
         Inside {
             window,
             geometry,
             folder,
             ended,
             server: Some(server),
+            schedstat: thread.join("schedstat"),
         }
     }
 
@@ -74,6 +85,13 @@ impl Inside {
 
     pub(crate) fn is_finished(&self) -> bool {
         self.server.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    /// How long a processor has worked for the server.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let times = fs::read_to_string(&self.schedstat).unwrap();
+        let nanoseconds = times.split_whitespace().next().unwrap();
+        Duration::from_nanos(nanoseconds.parse().unwrap())
     }
 }
 

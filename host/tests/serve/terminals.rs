@@ -1,6 +1,8 @@
 //! Services as pseudo-terminals.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -10,6 +12,7 @@ use corewarden::doorbell::EventCounters;
 use corewarden::hub::Options;
 use corewarden::peer::{Role, join};
 use rpmsg::SharedMemory;
+use rustix::fs::OFlags;
 
 use crate::inside::Inside;
 use crate::support::{Bench, LONG, long, open, served, text};
@@ -81,7 +84,7 @@ fn a_driver_whose_buffers_hold_nothing_does_not_end_the_server() {
         let length = 0x1000 + descriptor * 16 + 8;
         inside.window.store_u32(length, 8, Ordering::Release);
     }
-    tty.write_all(b"lost").unwrap();
+    tty.write_all(b"kept ").unwrap();
     thread::sleep(Duration::from_millis(200));
     assert!(!inside.is_finished());
     // The next driver means well.
@@ -95,8 +98,81 @@ fn a_driver_whose_buffers_hold_nothing_does_not_end_the_server() {
     console = driver.connect("console", long()).unwrap();
     console.send(b"2", long()).unwrap();
     tty.read_exact(&mut [0]).unwrap();
-    tty.write_all(b"good").unwrap();
-    assert_eq!(console.recv(long()).unwrap().payload, b"good");
+    tty.write_all(b"and good").unwrap();
+    let mut typed = Vec::new();
+    while typed.len() < 13 {
+        typed.extend(console.recv(long()).unwrap().payload);
+    }
+    assert_eq!(typed, b"kept and good");
+}
+
+#[test]
+fn what_is_typed_before_anybody_listens_keeps_no_processor_busy() {
+    let (inside, bell) = Inside::console();
+    let driver = inside.driver(bell, Options::default());
+    let console = driver.connect("console", long()).unwrap();
+    let mut tty = open(&inside.file("console"));
+    tty.write_all(b"typed").unwrap();
+    // On a busy machine one of these may be unlucky; one who never sleeps is busy in each.
+    let quiet = (0..10).any(|_| {
+        let (begun, before) = (Instant::now(), inside.processor_time());
+        thread::sleep(Duration::from_millis(200));
+        inside.processor_time() - before < begun.elapsed() / 5
+    });
+    assert!(quiet, "the server never sleeps");
+    console.send(b"who is there?", long()).unwrap();
+    assert_eq!(console.recv(long()).unwrap().payload, b"typed");
+}
+
+#[test]
+fn what_a_core_has_no_buffer_for_goes_to_its_successor() {
+    let bench = Bench::new();
+    let server = bench.serve();
+    let path = bench.folder.path().join("link");
+    let device = || {
+        let hub = join(&path, Role::Device, Options::default(), long()).unwrap();
+        (hub.serve("console", long()).unwrap(), hub)
+    };
+    // It takes nothing.
+    let first = device();
+    let mut tty = File::options()
+        .write(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(server.file("ttyCore"))
+        .unwrap();
+    let numbers: Vec<_> = (0..100_000_u32).flat_map(u32::to_be_bytes).collect();
+    let sent = || {
+        let counters = server.counters();
+        let endpoints = counters["endpoints"].as_array().unwrap();
+        let console = endpoints.iter().find(|one| one["service"] == "console");
+        let sent = &console?["sent"];
+        Some((sent["messages"].as_u64()?, sent["bytes"].as_u64()?))
+    };
+    let (mut typed, mut full) = (0, 0);
+    // Twice in a row, with everything moved in between.
+    while full < 2 {
+        match tty.write(&numbers[typed..]) {
+            Ok(length) => (typed, full) = (typed + length, 0),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                full = if sent().is_some_and(|(messages, _)| messages == 256) {
+                    full + 1
+                } else {
+                    0
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let (_, gone) = sent().unwrap();
+    let gone = usize::try_from(gone).unwrap();
+    assert!(gone + 4096 < typed, "{gone} of {typed}");
+    drop(first);
+    let (console, _hub) = device();
+    let mut taken = Vec::new();
+    while taken.len() < typed - gone {
+        taken.extend(console.recv(long()).unwrap().payload);
+    }
+    assert!(taken == numbers[gone..typed]);
 }
 
 #[test]
