@@ -17,7 +17,7 @@ fn console_blocks_do_what_they_show() {
     cases.register_bin("cargo", trycmd::schema::Bin::Ignore);
     cases.register_bin(
         "corewarden-sign",
-        trycmd::cargo::cargo_bin("corewarden-sign"),
+        trycmd::cargo::cargo_bin("corewarden-sign-shown"),
     );
     for document in documents() {
         cases.case(document);
@@ -55,7 +55,7 @@ fn the_signing_commands_of_the_readme_sign_a_firmware() {
         symlink(workspace.join(name), place(name)).expect("a link");
     }
     fs::create_dir_all(place("target/debug")).expect("a folder");
-    let program = trycmd::cargo::cargo_bin("corewarden-sign");
+    let program = trycmd::cargo::cargo_bin("corewarden-sign-shown");
     symlink(program, place("target/debug/corewarden-sign")).expect("a link");
     let platform = tests::images::platform(&workspace.join("ta/platforms/qemu-virt.toml"));
     let elf = simulator::firmware(&platform.expect("a platform file")).expect("core 0");
@@ -90,7 +90,7 @@ fn the_commands_of_the_signers_guide_run_in_their_order() {
     let platform = workspace.join("ta/platforms/qemu-virt.toml");
     fs::copy(platform, folder.path().join("board.toml")).expect("a file");
     fs::create_dir(folder.path().join("bin")).expect("a folder");
-    let program = trycmd::cargo::cargo_bin("corewarden-sign");
+    let program = trycmd::cargo::cargo_bin("corewarden-sign-shown");
     symlink(program, folder.path().join("bin/corewarden-sign")).expect("a link");
     let path = format!("{}/bin:/usr/bin:/bin", folder.path().display());
     let output = Command::new("bash")

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 #[test]
 fn every_example_of_every_verb_does_what_it_shows() {
     let cases = trycmd::TestCases::new();
-    cases.register_bin(PROGRAM, trycmd::cargo::cargo_bin(PROGRAM));
+    cases.register_bin(PROGRAM, trycmd::cargo::cargo_bin(SHOWN));
     cases.env("KEY_PASSPHRASE", "correct horse battery staple");
     let folder = TempDir::new().expect("a folder");
     for verb in verbs() {
@@ -307,7 +307,7 @@ fn run(folder: &Path, arguments: &[&str]) -> String {
 }
 
 fn program(folder: &Path) -> Command {
-    let mut command = Command::new(trycmd::cargo::cargo_bin(PROGRAM));
+    let mut command = Command::new(trycmd::cargo::cargo_bin(SHOWN));
     command.current_dir(folder).env_clear();
     command
 }
@@ -317,4 +317,6 @@ fn workspace() -> PathBuf {
 }
 
 const PROGRAM: &str = "corewarden-sign";
+/// How it is called in this crate.
+const SHOWN: &str = "corewarden-sign-shown";
 const CLASS: &str = "b5b9a2c6-68ab-4bbc-86f4-a2a11b1f1bb1";

@@ -313,7 +313,7 @@ impl Desk {
         for folder in ["bin", "temp"] {
             fs::create_dir(desk.path(folder)).expect("a folder");
         }
-        let program = trycmd::cargo::cargo_bin("corewarden-sign");
+        let program = trycmd::cargo::cargo_bin("corewarden-sign-shown");
         symlink(program, desk.path("bin/corewarden-sign")).expect("a link");
         desk
     }
@@ -345,7 +345,7 @@ impl Desk {
         for folder in ["bin", "share/man/man1", "share/doc/corewarden-sign"] {
             fs::create_dir_all(release.join(folder)).expect("a folder");
         }
-        let program = trycmd::cargo::cargo_bin("corewarden-sign");
+        let program = trycmd::cargo::cargo_bin("corewarden-sign-shown");
         fs::copy(program, release.join("bin/corewarden-sign")).expect("copied");
         let mut pages = self.command("corewarden-sign");
         pages

@@ -21,7 +21,7 @@ fn two_machines_make_the_same_bundle_bit_for_bit() {
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("mode");
     // Another user must be able to start it, wherever it was built.
     let program = folder.path().join("corewarden-sign");
-    fs::copy(trycmd::cargo::cargo_bin("corewarden-sign"), &program).expect("copied");
+    fs::copy(trycmd::cargo::cargo_bin("corewarden-sign-shown"), &program).expect("copied");
 
     let desk = lay_out(&folder.path().join("one"), SystemTime::now());
     let mut first = Command::new(&program);

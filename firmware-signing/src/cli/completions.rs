@@ -3,8 +3,8 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::Arguments;
 use super::report::Report;
+use super::{Arguments, NAME};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -33,8 +33,6 @@ fn hyphenated(command: &clap::Command) -> Vec<String> {
     let own = Some(command.get_name().to_owned()).filter(|name| name.contains('-'));
     own.into_iter().chain(below).collect()
 }
-
-const NAME: &str = "corewarden-sign";
 
 const EXAMPLES: &str = "\
 Examples:

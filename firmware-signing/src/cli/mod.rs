@@ -38,7 +38,7 @@ use crate::Failure;
 
 /// Sign firmware for coprocessors, and judge signed firmware as a device does.
 #[derive(Debug, Parser)]
-#[command(name = "corewarden-sign", version, after_help = AFTER_HELP)]
+#[command(name = NAME, bin_name = NAME, version, after_help = AFTER_HELP)]
 struct Arguments {
     /// Print JSON with a schema name and version
     #[arg(long, global = true)]
@@ -155,6 +155,9 @@ fn print(text: &str, code: u8) -> ExitCode {
         }
     }
 }
+
+/// The program's name, whatever the file is called that is run.
+const NAME: &str = "corewarden-sign";
 
 const AFTER_HELP: &str = "\
 Examples:
