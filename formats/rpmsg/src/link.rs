@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::layout::{Area, BufferSizes, LinkLayout, Ring};
 use crate::memory::SharedMemory;
 use crate::raw::{self, Header};
-use crate::ring::engine::{Engine, Slot};
+use crate::ring::engine::{Engine, Nothing, Slot};
 use crate::ring::wire::Plan;
 use crate::ring::{DeviceQueue, DriverQueue, Kick, Packed, Queue, Quirks, RingKind, Split};
 
@@ -239,8 +239,9 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// A buffer to send in.
     #[inline]
     pub fn reserve(&mut self) -> Result<TxBuffer, Error> {
-        let Some(slot) = self.transmit.take(&self.memory, &self.area) else {
-            return Err(self.no_buffer());
+        let slot = match self.transmit.take(&self.memory, &self.area) {
+            Ok(slot) => slot,
+            Err(why) => return Err(self.no_buffer(why)),
         };
         self.transmit.hold(slot.id);
         Ok(TxBuffer {
@@ -297,8 +298,9 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
     /// Sends a copy of `bytes`, at the next flush.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn send(&mut self, source: u32, destination: u32, bytes: &[u8]) -> Result<(), Error> {
-        let Some(slot) = self.transmit.take(&self.memory, &self.area) else {
-            return Err(self.no_buffer());
+        let slot = match self.transmit.take(&self.memory, &self.area) {
+            Ok(slot) => slot,
+            Err(why) => return Err(self.no_buffer(why)),
         };
         let fitting = u16::try_from(bytes.len()).ok();
         let Some(len) = fitting.filter(|len| u32::from(*len) <= slot.room) else {
@@ -444,11 +446,14 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
             receive,
             ..
         } = self;
-        let Some(slot) = receive.take(memory, area) else {
-            return match receive.refusal() {
-                Some(error) => Err(error),
-                None => Ok(None),
-            };
+        let slot = match receive.take(memory, area) {
+            Ok(slot) => slot,
+            Err(why) => {
+                return match receive.refusal(why) {
+                    Some(error) => Err(error),
+                    None => Ok(None),
+                };
+            }
         };
         // Peers say 16 + payload or the whole buffer; both are bounds, neither is the message's length.
         let room = slot.filled.wrapping_sub(raw::HEADER_SIZE);
@@ -465,9 +470,9 @@ impl<M: SharedMemory, R: Queue, T: Queue> Link<M, R, T> {
 
     /// Why there is no buffer to send in.
     #[inline(always)]
-    fn no_buffer(&mut self) -> Error {
+    fn no_buffer(&self, why: Nothing) -> Error {
         let ring = self.transmit.ring();
-        match self.transmit.refusal() {
+        match self.transmit.refusal(why) {
             Some(error) => error,
             None => Error::NoBuffer { ring },
         }
@@ -550,13 +555,13 @@ fn wake<M: SharedMemory, Q: Queue>(queue: &mut Q, memory: &M, wanted: bool) -> R
     if !queue.is_broken() {
         queue.wish(memory, wanted);
     }
-    let ready = queue.is_ready(memory);
-    if queue.is_broken()
-        && let Some(error) = queue.refusal()
-    {
-        return Err(error);
+    if queue.is_ready(memory) {
+        return Ok(true);
     }
-    Ok(ready)
+    match queue.refusal(queue.nothing()) {
+        Some(error) => Err(error),
+        None => Ok(false),
+    }
 }
 
 /// The memory after a full fence: what was shown before is seen by whoever wrote what is read now.

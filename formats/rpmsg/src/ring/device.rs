@@ -1,8 +1,6 @@
 //! The device's side of a ring: it borrows the buffers the driver offers, and returns them used.
 
-use core::array;
-
-use super::engine::{Engine, Slot};
+use super::engine::{Engine, Nothing, Slot};
 use super::side::Refused;
 use super::wire::{Plan, Wire};
 use super::{Kick, Quirks, Split};
@@ -64,6 +62,10 @@ impl<const N: usize, W: Wire> DeviceQueue<N, W> {
             quirks,
         };
         let count = usize::from(plan.layout().count());
+        let mut holders = [Holder::Nobody; N];
+        for holder in holders.iter_mut().take(count) {
+            *holder = Holder::Driver;
+        }
         let refused = raw::DESCRIPTOR_NEXT | raw::DESCRIPTOR_INDIRECT;
         Self {
             wire: W::device(memory, plan),
@@ -72,10 +74,7 @@ impl<const N: usize, W: Wire> DeviceQueue<N, W> {
                 // The write flag says nothing here: rpmsg-lite sets it on ring 1 too.
                 false => (refused, 0),
             },
-            holders: array::from_fn(|id| match id < count {
-                true => Holder::Driver,
-                false => Holder::Nobody,
-            }),
+            holders,
             aside: [W::NOTHING; N],
             set_aside: 0,
         }
@@ -127,25 +126,26 @@ impl<const N: usize, W: Wire> Engine for DeviceQueue<N, W> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Option<Slot> {
+    fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Result<Slot, Nothing> {
         let id = 'found: {
             if !self.wire.has_more() {
                 // Rare, so it is asked only here, where `keep` leads.
                 if self.set_aside != 0 {
-                    match self.taken_back()? {
-                        Ok(id) => break 'found id,
-                        Err(slot) => return Some(slot),
+                    match self.taken_back() {
+                        Some(Ok(id)) => break 'found id,
+                        Some(Err(slot)) => return Ok(slot),
+                        None => return Err(self.nothing()),
                     }
                 }
                 if !self.wire.look(memory) {
-                    return None;
+                    return Err(self.nothing());
                 }
             }
             let id = self.wire.offered(memory);
             // One question for two rules: the ring has this buffer, and we do not have it.
             if self.holders.get(usize::from(id)) != Some(&Holder::Driver) {
                 self.misoffered(id);
-                return None;
+                return Err(Nothing::Refused);
             }
             id
         };
@@ -157,7 +157,7 @@ impl<const N: usize, W: Wire> Engine for DeviceQueue<N, W> {
             && at & 3 == 0
         {
             let filled = descriptor.len;
-            return Some(Slot {
+            return Ok(Slot {
                 id,
                 at,
                 room,
@@ -165,15 +165,18 @@ impl<const N: usize, W: Wire> Engine for DeviceQueue<N, W> {
             });
         }
         self.misdescribed(memory, id, descriptor);
-        None
+        Err(Nothing::Refused)
     }
 
     #[inline(always)]
-    fn refusal(&mut self) -> Option<Error> {
+    fn nothing(&self) -> Nothing {
+        self.wire.side().nothing()
+    }
+
+    #[inline(always)]
+    fn refusal(&self, why: Nothing) -> Option<Error> {
         let (_, write) = self.flags;
-        let side = self.wire.side_mut();
-        let refused = side.refusal()?;
-        Some(side.rule(refused, write))
+        self.wire.side().refusal(why, write)
     }
 
     #[inline]
@@ -236,6 +239,6 @@ impl<const N: usize, W: Wire> Engine for DeviceQueue<N, W> {
     }
 
     fn is_ready<M: SharedMemory>(&mut self, memory: &M) -> bool {
-        self.wire.look(memory) || self.set_aside != 0
+        self.wire.look(memory) || self.set_aside != 0 && !self.is_broken()
     }
 }

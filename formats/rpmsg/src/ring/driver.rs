@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use super::book::Book;
-use super::engine::{Engine, Slot};
+use super::engine::{Engine, Nothing, Slot};
 use super::side::Refused;
 use super::wire::{Plan, Wire};
 use super::{Kick, Split};
@@ -132,32 +132,36 @@ impl<const N: usize, W: Wire> Engine for DriverQueue<N, W> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn take<M: SharedMemory>(&mut self, memory: &M, _area: &Area) -> Option<Slot> {
+    fn take<M: SharedMemory>(&mut self, memory: &M, _area: &Area) -> Result<Slot, Nothing> {
         // Returned buffers first: they are in the cache, and few of them go round. But whether there are any is asked only
         // once in a while, as long as there is stock: asking costs the peer its cache line.
         if !self.wire.has_more() {
             let next = self.wire.side().next;
             if self.book.has_stock() && next.wrapping_sub(self.looked) < PATIENCE {
-                return self.pop();
+                return self.pop().ok_or(Nothing::Left);
             }
             self.looked = next;
             if !self.look(memory) {
-                return self.pop();
+                return self.pop().ok_or_else(|| self.nothing());
             }
         }
         let [returned, filled] = self.wire.returned(memory);
         let Some(id) = self.book.lent(returned) else {
             self.misreturned(returned);
-            return None;
+            return Err(Nothing::Refused);
         };
         self.wire.advance();
-        Some(self.slot(id, filled))
+        Ok(self.slot(id, filled))
     }
 
     #[inline]
-    fn refusal(&mut self) -> Option<Error> {
-        let side = self.wire.side_mut();
-        side.refusal().map(|refused| side.rule(refused, 0))
+    fn nothing(&self) -> Nothing {
+        self.wire.side().nothing()
+    }
+
+    #[inline(always)]
+    fn refusal(&self, why: Nothing) -> Option<Error> {
+        self.wire.side().refusal(why, 0)
     }
 
     #[inline]

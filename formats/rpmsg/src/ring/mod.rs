@@ -94,17 +94,28 @@ pub(crate) mod engine {
         pub filled: u32,
     }
 
+    /// Why there is nothing to take.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Nothing {
+        /// The peer gave nothing more.
+        Left,
+        /// What it gave breaks a rule; [`Engine::refusal`] says which.
+        Refused,
+    }
+
     /// What both sides of a ring can do.
     pub trait Engine {
         /// Which ring it is.
         fn ring(&self) -> Ring;
 
-        /// A buffer which is ours, if there is one: it is held, passed on or put aside before anything else is asked. Where there is
-        /// none, [`Engine::refusal`] says whether that is an error.
-        fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Option<Slot>;
+        /// A buffer which is ours, if there is one: it is held, passed on or put aside before anything else is asked.
+        fn take<M: SharedMemory>(&mut self, memory: &M, area: &Area) -> Result<Slot, Nothing>;
 
-        /// What the peer did wrong, if that is why there is nothing to take.
-        fn refusal(&mut self) -> Option<Error>;
+        /// Why nothing is found where the peer gave nothing more, or will never again.
+        fn nothing(&self) -> Nothing;
+
+        /// What the peer did wrong, if that is why there is nothing.
+        fn refusal(&self, why: Nothing) -> Option<Error>;
 
         /// Remembers that a buffer just taken is in our caller's hands.
         fn hold(&mut self, id: u16);
@@ -130,7 +141,7 @@ pub(crate) mod engine {
         /// Asks the peer to kick us from now on, or not to; not on a broken ring.
         fn wish<M: SharedMemory>(&mut self, memory: &M, wanted: bool);
 
-        /// Whether there is something to take, unless the ring is broken.
+        /// Whether there is something to take; never on a broken ring.
         fn is_ready<M: SharedMemory>(&mut self, memory: &M) -> bool;
     }
 }

@@ -328,7 +328,7 @@ impl Wire for Packed {
         if unwanted && self.heeded {
             return Kick::NONE;
         }
-        self.side.kick
+        Kick::of(self.side.ring)
     }
 
     fn ask<M: SharedMemory>(&mut self, memory: &M) {

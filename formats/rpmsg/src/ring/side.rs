@@ -1,6 +1,6 @@
 //! What one side of a ring keeps whichever kind of ring it is: how far it has come, and what the peer did wrong.
 
-use super::Kick;
+use super::engine::Nothing;
 use super::wire::Plan;
 use crate::error::Error;
 use crate::layout::{Ring, VringLayout};
@@ -13,8 +13,6 @@ use crate::raw::{self, Descriptor};
 #[derive(Debug)]
 pub struct Side {
     pub(super) ring: Ring,
-    /// The ring's kick.
-    pub(super) kick: Kick,
     pub(super) layout: VringLayout,
     /// Whether we want to be kicked.
     pub(super) wanted: bool,
@@ -24,7 +22,7 @@ pub struct Side {
     pub(super) published: u16,
     /// The index our next entry has.
     pub(super) next: u16,
-    /// What the peer did wrong last, until it is told; kept for ever once the ring is broken.
+    /// What the peer did wrong last; for ever what broke the ring, once it is broken.
     refused: Option<Refused>,
     broken: bool,
 }
@@ -50,7 +48,6 @@ impl Side {
         let ring = plan.ring;
         Self {
             ring,
-            kick: Kick::of(ring),
             layout: *plan.layout(),
             wanted: plan.wanted,
             taken,
@@ -80,21 +77,30 @@ impl Side {
         self.broken
     }
 
-    /// What the peer did wrong, if anything; said once, or again and again where it broke the ring.
+    /// Why nothing is found where the peer gave nothing more, or will never again.
     #[inline]
-    pub(super) fn refusal(&mut self) -> Option<Refused> {
-        if self.broken {
-            return self.refused;
+    pub(super) fn nothing(&self) -> Nothing {
+        match self.broken {
+            true => Nothing::Refused,
+            false => Nothing::Left,
         }
-        self.refused.take()
+    }
+
+    /// What the peer did wrong, if that is why there is nothing.
+    #[inline(always)]
+    pub(super) fn refusal(&self, why: Nothing, write: u16) -> Option<Error> {
+        match (why, self.refused) {
+            (Nothing::Refused, Some(refused)) => Some(self.rule(refused, write)),
+            _ => None,
+        }
     }
 
     /// What is wrong with a buffer that comes back: nobody holds any of a broken ring's.
     #[inline(always)]
     pub(super) fn not_held(&self, id: u16, write: u16) -> Error {
         let ring = self.ring;
-        match self.refused {
-            Some(refused) => self.rule(refused, write),
+        match self.refusal(self.nothing(), write) {
+            Some(error) => error,
             None => Error::NotHeld { ring, id },
         }
     }
@@ -102,7 +108,7 @@ impl Side {
     /// Which rule that breaks (rpmsg-rings.md, R5, R7, R12). `write`: as the write flag of this ring's descriptors has to be.
     // Inlined, or the compiler would keep it for callers who do not look at the error.
     #[inline(always)]
-    pub(super) fn rule(&self, refused: Refused, write: u16) -> Error {
+    fn rule(&self, refused: Refused, write: u16) -> Error {
         let (ring, count) = (self.ring, self.layout.count());
         match refused {
             Refused::Described { id, descriptor } => self.misdescribed(id, descriptor, write),

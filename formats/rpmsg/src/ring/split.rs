@@ -19,7 +19,7 @@ pub struct Split<const EVENTS: bool = true> {
     side: Side,
     /// The peer's flag by which it asks not to be kicked, or none where it is not believed.
     heeded: u16,
-    /// Where the entries of the half ring begin that we write, behind its flags and its index.
+    /// Where the half ring begins that we write, with its flags and its index.
     ours: Aligned<1>,
     /// And the one that the peer writes.
     theirs: Aligned<1>,
@@ -35,7 +35,7 @@ pub struct Split<const EVENTS: bool = true> {
 
 impl<const EVENTS: bool> Split<EVENTS> {
     fn new(side: Side, plan: &Plan<'_>, ours_is_available: bool) -> Self {
-        let (available, used) = (side.layout.available_entry(0), side.layout.used_entry(0));
+        let (available, used) = (side.layout.available(), side.layout.used());
         let (ours, theirs) = match ours_is_available {
             true => (available, used),
             false => (used, available),
@@ -79,7 +79,7 @@ impl<const EVENTS: bool> Split<EVENTS> {
 
     /// Where the owner of a half ring says at which index it wants to be kicked: behind that half.
     fn event(&self, half: Aligned<1>) -> u32 {
-        match half.at() == self.side.layout.available_entry(0) {
+        match half.at() == self.side.layout.available() {
             true => self.side.layout.used_event(),
             false => self.side.layout.available_event(),
         }
@@ -100,7 +100,7 @@ impl<const EVENTS: bool> Split<EVENTS> {
         // VirtIO 1.3, 2.7.10: whether this batch reached the index asked for.
         let reached = self.side.published.wrapping_sub(event).wrapping_sub(1) < shown;
         if reached || self.heeded == 0 {
-            self.side.kick
+            Kick::of(self.side.ring)
         } else {
             Kick::NONE
         }
@@ -285,7 +285,7 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
         let flags = head(self.theirs, raw::RING_FLAGS);
         memory.invalidate(flags, 2);
         match memory.load_u16(flags, Ordering::Relaxed) & self.heeded {
-            0 => self.side.kick,
+            0 => Kick::of(self.side.ring),
             _ => Kick::NONE,
         }
     }
@@ -308,10 +308,8 @@ impl<const EVENTS: bool> Wire for Split<EVENTS> {
     }
 }
 
-/// What stands at this offset into a half ring whose entries begin there.
+/// What stands at this offset into a half ring that begins there.
 #[inline]
-fn head(entries: Aligned<1>, offset: u32) -> u32 {
-    entries
-        .at()
-        .wrapping_sub(raw::RING_ENTRIES.wrapping_sub(offset))
+fn head(half: Aligned<1>, offset: u32) -> u32 {
+    half.at().wrapping_add(offset)
 }
