@@ -4,14 +4,14 @@
 )]
 //! All that touches hardware: start-up, shared window, doorbell.
 
-use core::arch::{asm, global_asm};
+use core::arch::{asm, global_asm, naked_asm};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
 use core::ptr::with_exposed_provenance_mut;
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering, fence};
 
-use rpmsg::{Coherence, SharedMemory};
+use rpmsg::{Coherence, Ring, SharedMemory};
 
 /// Where the window begins.
 pub(crate) const WINDOW: u32 = 0x2120_0000;
@@ -67,10 +67,13 @@ impl SharedMemory for Shared {
         Self::word(at).store(value, Ordering::Release);
     }
 
+    #[inline(always)]
     fn load_words<const N: usize>(&self, at: u32) -> [u32; N] {
-        let mut words = [0; N];
-        load(at, &mut words);
-        words
+        let mut words = MaybeUninit::<[u32; N]>::uninit();
+        // SAFETY: it has room for `N` words.
+        unsafe { load(at, words.as_mut_ptr().cast(), N) };
+        // SAFETY: `load` has written all of it.
+        unsafe { words.assume_init() }
     }
 
     fn store_words<const N: usize>(&self, at: u32, words: [u32; N]) {
@@ -95,12 +98,17 @@ impl SharedMemory for Shared {
     }
 }
 
-/// Words of the window, however many: once in the image.
+/// Words of the window, however many, over what is not even zeroed: once in the image.
+///
+/// # Safety
+/// `into` has room for `count` words.
 #[inline(never)]
-fn load(at: u32, words: &mut [u32]) {
+unsafe fn load(at: u32, into: *mut u32, count: usize) {
     let mut at = at;
-    for word in words {
-        *word = Shared::word(at).load(Ordering::Relaxed);
+    for index in 0..count {
+        let word = Shared::word(at).load(Ordering::Relaxed);
+        // SAFETY: inside, as the caller promises.
+        unsafe { into.wrapping_add(index).write(word) };
         at = at.wrapping_add(4);
     }
 }
@@ -115,17 +123,19 @@ fn store(at: u32, words: &[u32]) {
     }
 }
 
-/// Rings the doorbell: one byte, the ring's number, leaves by UART0.
+/// Rings the doorbell: one byte, the ring's number, leaves by UART0. What is to be seen by then was shown before a fence: without
+/// one nobody knows whether the peer wants to be kicked.
 #[inline(never)]
-pub(crate) fn ring_bell(number: u8) {
+pub(crate) fn ring_bell(ring: Ring) {
     while register(UART_STATE).load(Ordering::Relaxed) & UART_FULL != 0 {}
-    register(UART_DATA).store(u32::from(number), Ordering::Release);
+    register(UART_DATA).store(u32::from(ring.number()), Ordering::Relaxed);
 }
 
 /// From here on the doorbell is heard anew.
-#[inline(never)]
 pub(crate) fn forget_bell() {
-    register(NVIC_CLEAR).store(1 << DOORBELL_IRQ, Ordering::Release);
+    register(NVIC_CLEAR).store(1 << DOORBELL_IRQ, Ordering::Relaxed);
+    // What is looked at from here on is looked at after that.
+    fence(Ordering::SeqCst);
 }
 
 /// Sleeps until the doorbell rings, unless it did so since it was forgotten.
@@ -155,29 +165,37 @@ extern "C" fn reset() -> ! {
 }
 
 /// Stops the core by a fault inside the fault handler, which is a lockup.
+#[unsafe(naked)]
 extern "C" fn fault() -> ! {
-    // SAFETY: an undefined instruction; the fault never returns.
-    unsafe { asm!("udf #0", options(noreturn, nomem, nostack)) }
+    naked_asm!("udf #0")
 }
 
 /// Copies of structures, for which the compiler calls. Its own are made for speed, and as large as half of this program.
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __aeabi_memcpy(to: *mut u8, from: *const u8, len: usize) {
-    for at in 0..len {
-        // SAFETY: both are valid for `len` bytes, as every caller promises.
-        let byte = unsafe { from.wrapping_add(at).read() };
-        // SAFETY: as above; volatile, or this loop would be made a call of this function.
-        unsafe { to.wrapping_add(at).write_volatile(byte) };
-    }
+    naked_asm!(
+        "b 2f",
+        "1: ldrb r3, [r1, r2]",
+        "strb r3, [r0, r2]",
+        "2: subs r2, #1",
+        "bpl 1b",
+        "bx lr",
+    )
 }
 
 /// Zeroes, of which the same is true.
+#[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __aeabi_memclr4(to: *mut u8, len: usize) {
-    for at in 0..len {
-        // SAFETY: valid for `len` bytes, as every caller promises.
-        unsafe { to.wrapping_add(at).write_volatile(0) };
-    }
+    naked_asm!(
+        "movs r2, #0",
+        "b 2f",
+        "1: strb r2, [r0, r1]",
+        "2: subs r1, #1",
+        "bpl 1b",
+        "bx lr",
+    )
 }
 
 // The same for what is aligned to 4 or 8.

@@ -38,8 +38,12 @@ fn serve(place: &mut MaybeUninit<Link>) -> ! {
 /// Announces its service, and answers until the driver lets go.
 fn work(link: &mut Link) {
     let mut payload = [0; 512];
-    if let Some(start) = payload.first_chunk_mut() {
-        *start = ANNOUNCEMENT;
+    // Nothing is stored of what is zero in an announcement, as it is here.
+    if let Some(name) = payload.first_chunk_mut() {
+        *name = NAME;
+    }
+    if let Some(address) = payload.get_mut(ADDRESS_AT..ADDRESS_END) {
+        address.copy_from_slice(&ADDRESS.to_le_bytes());
     }
     // What waits to be sent to whom: at first, what nobody asked for.
     let mut answer = Some((NAME_SERVICE_ADDRESS, ANNOUNCEMENT.len()));
@@ -65,10 +69,10 @@ fn work(link: &mut Link) {
         }
         let kick = link.flush();
         if kick.wants(Ring::ToDriver) {
-            ring_bell(Ring::ToDriver.number());
+            ring_bell(Ring::ToDriver);
         }
         if kick.wants(Ring::ToDevice) {
-            ring_bell(Ring::ToDevice.number());
+            ring_bell(Ring::ToDevice);
         }
         if !busy {
             sleep();
@@ -100,6 +104,21 @@ const STATUS: StatusWord = match StatusWord::new(&SEEN, BASE, 24, 2) {
     Err(_) => panic!("no status"),
 };
 const ADDRESS: u32 = 1024;
+/// All that is not zero in the announcement, but for the address at 32 bytes.
+const NAME: [u8; 16] = {
+    let mut rest: &[u8] = &ANNOUNCEMENT;
+    while let Some((byte, before)) = rest.split_last() {
+        rest = before;
+        let place = before.len();
+        assert!(*byte == 0 || place < 16 || place >= ADDRESS_AT && place < ADDRESS_END);
+    }
+    match ANNOUNCEMENT.first_chunk() {
+        Some(name) => *name,
+        None => panic!("no name"),
+    }
+};
+const ADDRESS_AT: usize = 32;
+const ADDRESS_END: usize = 36;
 const ANNOUNCEMENT: [u8; 40] = {
     let Ok(name) = ServiceName::new("corewarden-echo") else {
         panic!("no name")
