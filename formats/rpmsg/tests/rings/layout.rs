@@ -291,7 +291,7 @@ proptest! {
         (place, asked) in a_ring_in_a_window()
     ) {
         let window = Window::new(place.address, place.len);
-        if place.end() > 1 << 64 {
+        if place.end() > u64::MAX.into() {
             let Place { address, len } = place;
             prop_assert_eq!(window, Err(Error::WindowUnusable { address, len }));
             return Ok(());
