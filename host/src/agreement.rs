@@ -37,7 +37,7 @@ impl Terms {
         known: Features,
     ) -> Result<Agreement, rpmsg::Error> {
         match self {
-            Terms::Table(agreement) => Ok(agreement),
+            Terms::Table(agreement) => Ok(agreement.within(known)),
             Terms::Lines(page, _) => {
                 let line: [u8; 24] = read(memory, page.saturating_add(OFFERED));
                 let (offer, config) = offered(&line);
@@ -157,6 +157,12 @@ fn write<M: SharedMemory>(memory: &M, at: u32, line: &[u8]) {
     memory.clean(at, LINE);
 }
 
+/// All that we do as a driver.
+pub(crate) const KNOWN: Features = Features::NAME_SERVICE
+    .with(Features::BUFFER_SIZES)
+    .with(Features::EVENT_INDEX)
+    .with(Features::VERSION_1)
+    .with(Features::PACKED_RING);
 const NAMES: [(Features, &str); 6] = [
     (Features::NAME_SERVICE, "name-service"),
     (Features::BUFFER_SIZES, "buffer-sizes"),

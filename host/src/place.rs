@@ -11,7 +11,7 @@ use rpmsg::{
 };
 use rpmsg_pool::PoolLayout;
 
-use crate::agreement::Terms;
+use crate::agreement::{KNOWN, Terms};
 use crate::doorbell::Doorbell;
 use crate::error::Error;
 use crate::shared_memory::SharedMemory;
@@ -39,8 +39,8 @@ pub struct Target<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     pub(crate) layout: LinkLayout,
-    /// The same with packed rings, where there can be such.
-    packed: Option<LinkLayout>,
+    /// The same with packed rings.
+    packed: LinkLayout,
     pub(crate) status: StatusWord,
     table_changed_at: Option<u32>,
     /// The first part of a driver's generations, where there was none before.
@@ -100,12 +100,13 @@ impl Place {
         let table = shared.device().saturating_add(shared.table().offset());
         let vrings = u8::try_from(vdev.vrings().count()).map_err(|_| Error::NoRpmsgDevice)?;
         let status = StatusWord::new(&window, table, vdev.offset, vrings);
-        let (layout, notify_ids) = layout(target.core, window, &vdev, &changeable)?;
-        let offer = Features::from_bits(vdev.device_features.into());
-        let agreed = Agreement::of_driver(offer, vdev.config(), KNOWN);
+        let offered = Features::of_table(vdev.device_features, vdev.config());
+        let (offer, config) = offered.map_err(Error::Rpmsg)?;
+        let agreed = Agreement::of_driver(offer, config, KNOWN);
+        let ([layout, packed], notify_ids) = layouts(target.core, window, &vdev, &changeable)?;
         Ok(Place {
             layout,
-            packed: None,
+            packed,
             status: status.map_err(Error::Rpmsg)?,
             table_changed_at: view.changed_at(),
             notify_ids,
@@ -166,7 +167,7 @@ impl Place {
         let packed = layout(&|at| VringLayout::packed(&window, at, count));
         let place = Place {
             layout: split.map_err(Error::Rpmsg)?,
-            packed: Some(packed.map_err(Error::Rpmsg)?),
+            packed: packed.map_err(Error::Rpmsg)?,
             status: StatusWord::new(&window, 0, VDEV_ENTRY, 2).map_err(Error::Rpmsg)?,
             table_changed_at: None,
             starts: 1,
@@ -233,9 +234,9 @@ impl Place {
             true => layout.with_event_index(),
             false => layout,
         };
-        match self.packed {
-            Some(packed) if features.has(Features::PACKED_RING) => Rings::Packed(events(packed)),
-            _ => Rings::Split(events(self.layout)),
+        match features.has(Features::PACKED_RING) {
+            true => Rings::Packed(events(self.packed)),
+            false => Rings::Split(events(self.layout)),
         }
     }
 }
@@ -316,26 +317,33 @@ fn read_shared<M: SharedMemory>(
     SharedView::read(master, &copy, core).map_err(Error::ResourceTable)
 }
 
-fn layout(
+/// The link over split rings and over packed ones, which have room where those have (rpmsg-features.md, F12).
+fn layouts(
     core: &Core,
     window: Window,
     vdev: &Vdev<'_>,
     changeable: &SharedVdev,
-) -> Result<(LinkLayout, [u8; 2]), Error> {
+) -> Result<([LinkLayout; 2], [u8; 2]), Error> {
     let mut rings = vdev.vrings().zip(changeable.vrings());
     let mut next = || {
         let (fixed, shared) = rings.next().ok_or(Error::NoRpmsgDevice)?;
         let address = shared.device_address.into();
-        let ring = VringLayout::new(&window, address, fixed.descriptors, fixed.align);
+        let split = VringLayout::new(&window, address, fixed.descriptors, fixed.align);
+        let packed = VringLayout::packed(&window, address, fixed.descriptors);
         let notify_id = u8::try_from(shared.notify_id).map_err(|_| Error::NoRpmsgDevice)?;
-        Ok((ring.map_err(Error::Rpmsg)?, notify_id))
+        let kinds = [split.map_err(Error::Rpmsg)?, packed.map_err(Error::Rpmsg)?];
+        Ok((kinds, notify_id))
     };
-    let (to_driver, first) = next()?;
-    let (to_device, second) = next()?;
+    let ([split_0, packed_0], first) = next()?;
+    let ([split_1, packed_1], second) = next()?;
     let buffers = core.shared().buffers();
     let at = core.shared().device().saturating_add(buffers.offset());
-    let layout = LinkLayout::new(window, to_driver, to_device, at, narrow(buffers.size())?);
-    Ok((layout.map_err(Error::Rpmsg)?, [first, second]))
+    let size = narrow(buffers.size())?;
+    let link = |to_driver, to_device| {
+        LinkLayout::new(window, to_driver, to_device, at, size).map_err(Error::Rpmsg)
+    };
+    let kinds = [link(split_0, split_1)?, link(packed_0, packed_1)?];
+    Ok((kinds, [first, second]))
 }
 
 /// Windows of 4 GiB and more are not for 32-bit rings.
@@ -346,10 +354,6 @@ fn narrow(value: u64) -> Result<u32, Error> {
     })
 }
 
-/// What we do as the driver of a firmware's device.
-const KNOWN: Features = Features::NAME_SERVICE
-    .with(Features::BUFFER_SIZES)
-    .with(Features::EVENT_INDEX);
 /// "CWGN": the owner of a line speaks generations.
 const LINE_MAGIC: u32 = 0x4E47_5743;
 const TABLE_PAGE: u32 = 0x1000;

@@ -183,8 +183,11 @@ fn device(subject: &Subject<'_>, vdev: &Vdev<'_>, table: u64, taken: &mut Taken)
         findings.extend(one_vring(subject, entry, number, vring, table, taken));
     }
     if vdev.id == RPMSG {
-        let known = Features::BUFFER_SIZES;
-        match Agreement::of_driver(offer, vdev.config(), known) {
+        let asked = Features::of_table(vdev.device_features, vdev.config());
+        let asked = asked.and_then(|(offer, config)| {
+            Agreement::of_driver(offer, config, Features::BUFFER_SIZES)
+        });
+        match asked {
             Ok(agreed) => {
                 let sizes = agreed.sizes().unwrap_or(BUFFER.into());
                 findings.extend(buffers(subject, entry, &vrings, sizes));
@@ -193,7 +196,7 @@ fn device(subject: &Subject<'_>, vdev: &Vdev<'_>, table: u64, taken: &mut Taken)
                 rule: Rule::RpmsgBufferSizes,
                 message: format!("entry {entry}: {error}"),
                 addresses: here,
-                fix: "bit 1 of .dfeatures with 11 bytes of configuration, { u8 1, u16 11, u32 to Linux, u32 from Linux }, each a multiple of 4 from 20 on".to_owned(),
+                fix: "bit 1 of .dfeatures with 11 bytes of configuration, { u8 1, u16 11, u32 to Linux, u32 from Linux }, each a multiple of 4 from 20 on; with bit 31 the word of features 32 to 63 behind it".to_owned(),
             }),
         }
     }

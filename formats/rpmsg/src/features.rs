@@ -29,10 +29,35 @@ impl Features {
         self.0
     }
 
-    /// Features 0 to 31: all that a resource table has room for.
-    pub const fn low(self) -> u32 {
-        let [a, b, c, d, ..] = self.0.to_le_bytes();
-        u32::from_le_bytes([a, b, c, d])
+    /// The offer of a resource table, whose word has room for features 0 to 31, and the configuration in front of the others
+    /// (rpmsg-features.md, F11).
+    pub fn of_table(word: u32, config: &[u8]) -> Result<(Self, &[u8]), Error> {
+        let offer = Self(word.into());
+        if !offer.has(UPPER_HALF) {
+            return Ok((offer, config));
+        }
+        let Some((config, upper)) = config.split_last_chunk() else {
+            return Err(Error::ConfigForm {
+                features: word,
+                len: config.len(),
+            });
+        };
+        let upper = u64::from(u32::from_le_bytes(*upper)) << 32;
+        Ok((offer.without(UPPER_HALF).with(Self(upper)), config))
+    }
+
+    /// The word that a table has room for, in which bit 31 says that there are others, and the word of those (F11).
+    pub const fn in_table(self) -> [u32; 2] {
+        let [a, b, c, d, e, f, g, h] = self.0.to_le_bytes();
+        let upper = u32::from_le_bytes([e, f, g, h]);
+        match upper {
+            0 => [u32::from_le_bytes([a, b, c, d]), 0],
+            _ => [u32::from_le_bytes([a, b, c, d | 0x80]), upper],
+        }
+    }
+
+    const fn lower_half(self) -> Self {
+        Self(self.0 & 0xffff_ffff)
     }
 
     /// Those of either set.
@@ -66,17 +91,22 @@ pub struct Agreement {
 impl Agreement {
     /// What a driver that implements `known` accepts of an offer and its configuration (F1).
     pub fn of_driver(offer: Features, config: &[u8], known: Features) -> Result<Self, Error> {
-        let common = Features(offer.0 & known.0).without(BIT_1.with(BIT_2));
-        // F2
-        let common = match common.has(Features::VERSION_1) {
-            true => common,
-            false => Features(common.low().into()),
-        };
         let asked = match known.has(Features::BUFFER_SIZES) {
             true => Asked::of(offer, config)?,
             false => None,
         };
-        Ok(Self::new(common, asked))
+        Ok(Self::new(common(offer, known), asked))
+    }
+
+    /// What is left of it for a driver that does no more than `known`.
+    #[must_use]
+    pub fn within(self, known: Features) -> Self {
+        let by = Features(self.features.0 & BIT_1.with(BIT_2).0);
+        let sizes = self.sizes.filter(|_| known.has(Features::BUFFER_SIZES));
+        Self::new(
+            common(self.features, known),
+            sizes.map(|sizes| Asked { by, sizes }),
+        )
     }
 
     /// The same as a device finds it: what its driver wrote that it accepted (F3).
@@ -88,7 +118,7 @@ impl Agreement {
             });
         }
         let modern = accepted.has(Features::VERSION_1);
-        if !modern && accepted.0 != accepted.low().into() {
+        if !modern && accepted != accepted.lower_half() {
             return Err(Error::FeaturesNotModern {
                 features: accepted.0,
             });
@@ -127,6 +157,16 @@ impl Agreement {
     }
 }
 
+/// What both implement; how sizes are asked for is another matter.
+fn common(offer: Features, known: Features) -> Features {
+    let common = Features(offer.0 & known.0).without(BIT_1.with(BIT_2));
+    // F2
+    match common.has(Features::VERSION_1) {
+        true => common,
+        false => common.lower_half(),
+    }
+}
+
 /// What a device asks for, and the feature by which it does.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
@@ -139,7 +179,7 @@ impl Asked {
     /// apart (F4).
     fn of(offer: Features, config: &[u8]) -> Result<Option<Self>, Error> {
         let unknown = Error::ConfigForm {
-            features: offer.low(),
+            features: offer.lower_half().in_table()[0],
             len: config.len(),
         };
         let (by, sizes) = match (offer.has(BIT_1), offer.has(BIT_2), config.len()) {
@@ -196,6 +236,8 @@ const BIT_1: Features = Features::BUFFER_SIZES;
 const BIT_2: Features = Features(1 << 2);
 /// NuttX: F_CPUNAME.
 const BIT_3: Features = Features(1 << 3);
+/// VIRTIO_F_FEATURES_HIGH of VirtIO's drafts before 0.9.5: there are features above 31.
+pub(crate) const UPPER_HALF: Features = Features(1 << 31);
 /// The configuration that Linux reads.
 const LINUX: usize = 11;
 /// The configuration of NuttX and of Linux' first proposal: two sizes and what else there may be.

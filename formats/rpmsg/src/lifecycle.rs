@@ -5,7 +5,7 @@
 use core::sync::atomic::Ordering;
 
 use crate::error::Error;
-use crate::features::Features;
+use crate::features::{Features, UPPER_HALF};
 use crate::layout::Window;
 use crate::memory::SharedMemory;
 use crate::raw;
@@ -75,17 +75,41 @@ impl StatusWord {
         Status(status)
     }
 
-    /// Which of a table's 32 features the driver accepted (rpmsg-features.md, F9).
+    /// Which features of a table the driver accepted (rpmsg-features.md, F9 and F11).
     pub fn accepted<M: SharedMemory>(&self, memory: &M) -> Features {
         let at = self.at.wrapping_sub(ACCEPTED_BEFORE_STATUS);
         memory.invalidate(at, 4);
-        Features::from_bits(memory.load_u32(at, Ordering::Acquire).into())
+        let word = memory.load_u32(at, Ordering::Acquire);
+        let accepted = Features::from_bits(word.into());
+        if !accepted.has(UPPER_HALF) {
+            return accepted;
+        }
+        let line = self.line(raw::ACCEPTED_LINE);
+        memory.invalidate(line.at, raw::LINE_SIZE);
+        let upper = match line.word(memory, raw::ACCEPTED_MAGIC) {
+            raw::FEATURES_MAGIC => line.word(memory, raw::ACCEPTED_UPPER),
+            _ => 0,
+        };
+        accepted
+            .without(UPPER_HALF)
+            .with(Features::from_bits(raw::address(0, upper)))
     }
 
     /// Writes which ones we accept, before [`DriverLife::ready`].
     pub fn accept<M: SharedMemory>(&self, memory: &M, features: Features) {
+        let [word, upper] = features.in_table();
+        if upper != 0 {
+            self.line(raw::ACCEPTED_LINE).store(
+                memory,
+                [
+                    (raw::ACCEPTED_UPPER, upper),
+                    (raw::ACCEPTED_LOWER, word),
+                    (raw::ACCEPTED_MAGIC, raw::FEATURES_MAGIC),
+                ],
+            );
+        }
         let at = self.at.wrapping_sub(ACCEPTED_BEFORE_STATUS);
-        memory.store_u32(at, features.low(), Ordering::Release);
+        memory.store_u32(at, word, Ordering::Release);
         memory.clean(at, 4);
     }
 
@@ -447,11 +471,19 @@ impl Line {
     }
 
     fn write<M: SharedMemory>(&self, memory: &M, generation: u32, echo: u32) {
-        for (offset, value) in [
-            (raw::LINE_ECHO, echo),
-            (raw::LINE_GENERATION, generation),
-            (raw::LINE_MAGIC, raw::GENERATION_MAGIC),
-        ] {
+        self.store(
+            memory,
+            [
+                (raw::LINE_ECHO, echo),
+                (raw::LINE_GENERATION, generation),
+                (raw::LINE_MAGIC, raw::GENERATION_MAGIC),
+            ],
+        );
+    }
+
+    /// The magic last, so that a line is whole where it is there.
+    fn store<M: SharedMemory>(&self, memory: &M, words: [(u32, u32); 3]) {
+        for (offset, value) in words {
             memory.store_u32(self.at.wrapping_add(offset), value, Ordering::Release);
         }
         memory.clean(self.at, raw::LINE_SIZE);

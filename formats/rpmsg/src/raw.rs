@@ -142,3 +142,11 @@ pub(crate) const LINE_SEED: u32 = 12;
 pub(crate) const LINE_SIZE: u32 = 64;
 /// "CWGN", little-endian.
 pub(crate) const GENERATION_MAGIC: u32 = 0x4e47_5743;
+
+// The line that says what the driver accepts beyond the features of a table's word (rpmsg-features.md, F10 and F11).
+pub(crate) const ACCEPTED_LINE: u32 = 0xEC0;
+pub(crate) const ACCEPTED_MAGIC: u32 = 0;
+pub(crate) const ACCEPTED_LOWER: u32 = 4;
+pub(crate) const ACCEPTED_UPPER: u32 = 8;
+/// "CWFT", little-endian.
+pub(crate) const FEATURES_MAGIC: u32 = 0x5446_5743;

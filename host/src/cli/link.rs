@@ -5,7 +5,7 @@ use std::time::Duration;
 use rpmsg::ServiceName;
 
 use super::report::Strange;
-use crate::agreement::Agreed;
+use crate::agreement::{Agreed, KNOWN};
 use crate::doorbell::Doorbell;
 use crate::error::{Error, Waiting};
 use crate::hub::{Endpoint, Hub, Options, Service};
@@ -32,6 +32,7 @@ impl Link {
     ) -> Result<Self, Error> {
         let place = Place::find(target, &window)?;
         let options = Options {
+            features: KNOWN,
             handshake: target.handshake,
             queue: QUEUE,
             ..Options::default()

@@ -15,6 +15,7 @@ use super::commands::{Job, read_platform};
 use super::failure::Failure;
 use super::machine::{Machine, ThisMachine};
 use super::report::{CaptureReport, Report, ServeReport, TopReport};
+use crate::agreement::KNOWN;
 use crate::doorbell::readable;
 use crate::error::{Error, Waiting};
 use crate::hub::{Counters, Hub, Options};
@@ -161,6 +162,7 @@ fn find(
 
 fn options(config: &Config) -> Options {
     Options {
+        features: KNOWN,
         queue: config.queue,
         // The loop of a server sleeps at many doors at once.
         spin: Duration::ZERO,

@@ -91,7 +91,7 @@ pub struct Service {
 pub struct Options {
     /// Bytes of one buffer, its header of 16 included, of a driver whose device asks for no size.
     pub buffer_size: u32,
-    /// What a device offers and a driver accepts between processes, at most (rpmsg-features.md, F10).
+    /// What a device offers and a driver accepts, at most (rpmsg-features.md).
     pub features: Features,
     /// How long a driver waits until the device has left the rings alone. One that speaks no generations never says so,
     /// and after this time the rings are written all the same.

@@ -1,10 +1,12 @@
-//! What a firmware asks for in its table, and what the driver makes of it (rpmsg-features.md, F4 to F9).
+//! What a firmware asks for in its table, and what the driver makes of it (rpmsg-features.md, F4 to F9, F11 and F12).
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::firmware::{Board, ENTRY, LONG, Manner};
+use corewarden::hub::Options;
 use corewarden::{Error, Limit};
-use rpmsg::{Agreement, BufferSizes, Ring, SharedMemory};
+use rpmsg::{Agreement, BufferSizes, Features, Ring, SharedMemory};
 
 #[test]
 fn a_firmware_that_asks_for_larger_buffers_gets_them_in_linux_form_and_in_nuttx() {
@@ -47,7 +49,7 @@ fn a_firmware_that_asks_for_larger_buffers_gets_them_in_linux_form_and_in_nuttx(
 #[test]
 fn what_a_firmware_offers_and_we_do_not_know_is_not_accepted() {
     // NuttX' acknowledgement, indirect descriptors, and bits that nobody knows.
-    for offer in [0b11, 1 | 1 << 28, 1 | 1 << 31 | 1 << 20] {
+    for offer in [0b11, 1 | 1 << 28, 1 | 1 << 30 | 1 << 20] {
         let board = Board::offering(offer, &[]);
         let (_firmware, bell) = board.start(Manner::Echo);
         let link = board.attach(bell, long()).unwrap();
@@ -76,12 +78,17 @@ fn a_firmware_that_asks_for_what_cannot_be_is_refused_by_name_and_its_rings_left
         buffers: 256 * (2048 + 2052),
         area: 0x10_0000,
     };
-    for (config, error) in [
-        (&[0, 2, 0, 0][..], form),
-        (&Agreement::config(sizes(1022, 512)), size),
-        (&Agreement::config(sizes(2048, 2052)), room),
+    let upper = rpmsg::Error::ConfigForm {
+        features: 1 | 1 << 31,
+        len: 3,
+    };
+    for (offer, config, error) in [
+        (0b11, &[0, 2, 0, 0][..], form),
+        (0b11, &Agreement::config(sizes(1022, 512)), size),
+        (0b11, &Agreement::config(sizes(2048, 2052)), room),
+        (1 | 1 << 31, &[5, 0, 0], upper),
     ] {
-        let board = Board::offering(0b11, config);
+        let board = Board::offering(offer, config);
         let (_firmware, bell) = board.start(Manner::Echo);
         let attached = board.attach(bell, long()).map(|_| ());
         assert_eq!(attached, Err(Error::Rpmsg(error)));
@@ -106,6 +113,34 @@ fn a_core_that_rewrites_its_offer_in_the_shared_table_changes_nothing() {
     link.connect("corewarden-echo", long()).unwrap();
     let place = board.place(0, &board.window).unwrap();
     assert_eq!(place.table_changed_at(), Some(offer));
+}
+
+/// The core does not run yet; what its rings will be is written all the same.
+#[test]
+fn f12_packed_rings_lie_where_the_split_ones_would_for_a_driver_that_has_them() {
+    let without = Options::default().features;
+    let packed = without.with(Features::PACKED_RING);
+    let modern = Features::VERSION_1.with(Features::PACKED_RING);
+    let some = packed.without(Features::VERSION_1);
+    // Accepted, above 31, the marks of the first descriptor; a split ring has its number for a next one there.
+    for (features, word, upper, marks) in [
+        (packed, 1 | 1 << 29 | 1 << 31, 0b101, 0x82),
+        (without, 1 | 1 << 29 | 1 << 31, 0b001, 0),
+        (some, 1 | 1 << 29, 0, 0),
+    ] {
+        let [_, offered] = modern.in_table();
+        let board = Board::offering(1 | 1 << 29 | 1 << 31, &offered.to_le_bytes());
+        let hub = board.driver_with(Options {
+            features,
+            handshake: Duration::ZERO,
+            ..Options::default()
+        });
+        hub.unwrap().up(long()).unwrap();
+        assert_eq!(accepted_word(&board), word);
+        let at = |offset| board.window.load_u32(offset, Ordering::Relaxed);
+        assert_eq!(at(0xec8), upper);
+        assert_eq!(at(0x2000 + 12) >> 16, marks, "{features:?}");
+    }
 }
 
 /// What stands in the shared table as accepted.

@@ -129,12 +129,21 @@ impl Board {
     }
 
     pub(crate) fn driver(&self, doorbell: BytePort, handshake: Duration) -> Result<Hub, Error> {
-        let place = self.place(0, &self.window)?;
         let options = Options {
             handshake,
             queue: 1024,
             ..Options::default()
         };
+        self.driver_at(doorbell, options)
+    }
+
+    /// A driver of a core that does not run.
+    pub(crate) fn driver_with(&self, options: Options) -> Result<Hub, Error> {
+        self.driver_at(self.bell.0.try_clone().unwrap(), options)
+    }
+
+    fn driver_at(&self, doorbell: BytePort, options: Options) -> Result<Hub, Error> {
+        let place = self.place(0, &self.window)?;
         Hub::driver(move |_| Ok(place), self.window.clone(), doorbell, options)
     }
 

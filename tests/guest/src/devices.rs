@@ -13,14 +13,14 @@ use embedded_hal::{
 };
 
 use crate::{
-    link::{PATIENCE, hub},
+    link::{PATIENCE, features, hub},
     memory::number,
 };
 
 /// Uses each service `count` times and lies to each of them in between; one line of output for each.
 pub(crate) fn run(core: &str, count: &str) -> Result<()> {
     let (core, count) = (u32::try_from(number(core)?)?, number(count)?);
-    let hub = hub(core)?;
+    let hub = hub(core, features())?;
     for round in ["before", "after"] {
         lines(&hub, count)?;
         println!("gpio {count} right {round} the lies");

@@ -12,9 +12,10 @@ use corewarden::{
     ta::Client,
 };
 use platform::Platform;
+use rpmsg::Features;
 
-/// A hub that attaches to the core, and asks the TA anew at each attach.
-pub(crate) fn hub(core: u32) -> Result<Hub> {
+/// A hub that attaches to the core, does no more than these features, and asks the TA anew at each attach.
+pub(crate) fn hub(core: u32, features: Features) -> Result<Hub> {
     let text = fs::read_to_string("/etc/corewarden/platform.toml")?;
     let platform = Platform::try_from(toml::from_str::<platform::File>(&text)?)?;
     let found = platform.core(core).context("the platform has this core")?;
@@ -33,10 +34,16 @@ pub(crate) fn hub(core: u32) -> Result<Hub> {
         Place::find(&target, window)
     };
     let options = Options {
+        features,
         handshake: PATIENCE,
         ..Options::default()
     };
     Ok(Hub::driver(find, window, bell, options)?)
+}
+
+/// Packed rings where the core offers them.
+pub(crate) fn features() -> Features {
+    Options::default().features.with(Features::PACKED_RING)
 }
 
 /// How long the core may take on a busy machine.

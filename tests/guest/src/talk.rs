@@ -13,17 +13,18 @@ use corewarden::{
     services::{Channel, Failure, i2c},
 };
 use embedded_hal::i2c::I2c;
+use rpmsg::Features;
 
 use crate::{
     link::{PATIENCE, hub},
     memory::number,
 };
 
-/// Does the steps that come as lines of standard input, with messages that are numbered from `first` on; a line of output
-/// for each.
-pub(crate) fn run(core: &str, first: &str) -> Result<()> {
+/// Does the steps that come as lines of standard input, with messages that are numbered from `first` on, and no more than
+/// these features; a line of output for each.
+pub(crate) fn run(core: &str, first: &str, features: Features) -> Result<()> {
     let mut talk = Talk {
-        hub: hub(u32::try_from(number(core)?)?)?,
+        hub: hub(u32::try_from(number(core)?)?, features)?,
         echo: None,
         next: u32::try_from(number(first)?)?,
         flying: VecDeque::new(),

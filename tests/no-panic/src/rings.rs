@@ -69,14 +69,16 @@ pub fn ring_layout(
 }
 
 #[unsafe(no_mangle)]
-pub fn agreed(offer: u64, config: &[u8], bits: u64, device: bool) -> Result<Features, Error> {
-    let (offer, bits) = (Features::from_bits(offer), Features::from_bits(bits));
+pub fn agreed(word: u32, config: &[u8], bits: u64, device: bool) -> Result<Features, Error> {
+    let (offer, config) = Features::of_table(word, config)?;
+    let bits = Features::from_bits(bits);
     let agreed = match device {
         false => Agreement::of_driver(offer, config, bits)?,
         true => Agreement::of_device(offer, config, bits)?,
     };
     black_box(agreed.sizes().map(Agreement::config));
-    Ok(agreed.features())
+    black_box(agreed.features().in_table());
+    Ok(agreed.within(bits).features())
 }
 
 /// Instantiates a link's constructors for both kinds of rings.

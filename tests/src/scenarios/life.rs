@@ -31,7 +31,7 @@ pub(super) const TESTS: &[Test] = tests![
 
 /// How a core can restart.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub(super) enum Way {
     /// By a reset of its own, which the secure world does not see: the image goes on with its memory.
     Itself,
     /// It dies, and the TA is asked to stop, load and start it.
@@ -67,7 +67,6 @@ fn a_core_restarted_under_fifty_numbered_messages_loses_only_what_is_told(
 
 fn a_stream_goes_on_through_every_kind_of_restart_of_the_core(board: &mut Board) -> Result<()> {
     board.run_firmware(ECHO)?;
-    let mut talk = Talk::begin(board, 1)?;
     let ways = [
         Way::Itself,
         Way::Order,
@@ -75,10 +74,16 @@ fn a_stream_goes_on_through_every_kind_of_restart_of_the_core(board: &mut Board)
         Way::Crash,
         Way::Itself,
     ];
+    stream(board, ECHO, &ways)
+}
+
+/// Messages under way all the time, which lose nothing but what is told.
+pub(super) fn stream(board: &mut Board, bundle: &str, ways: &[Way]) -> Result<()> {
+    let mut talk = Talk::begin(board, 1)?;
     talk.ask(board, &format!("stream {}", ways.len()))?;
     for way in ways {
         attached(board)?;
-        restart(board, ECHO, way)?;
+        restart(board, bundle, *way)?;
     }
     let said = talk.answer(board)?;
     ensure!(said.told == ways.len() as u64, "{said:?}");
@@ -274,7 +279,8 @@ fn until(board: &mut Board, what: &str, done: impl Fn(&Board) -> Result<bool>) -
     Ok(())
 }
 
-fn word(board: &Board, at: u64) -> Result<u32> {
+/// One of the table page, by the back door.
+pub(super) fn word(board: &Board, at: u64) -> Result<u32> {
     let mut bytes = [0; 4];
     board
         .machine
@@ -284,13 +290,13 @@ fn word(board: &Board, at: u64) -> Result<u32> {
 }
 
 /// `probe talk` in the background of Linux' shell.
-struct Talk {
+pub(super) struct Talk {
     steps: u32,
 }
 
 /// What it said after a step.
 #[derive(Debug)]
-struct Said {
+pub(super) struct Said {
     answered: u64,
     flying: u64,
     lost: u64,
@@ -300,8 +306,13 @@ struct Said {
 
 impl Talk {
     fn begin(board: &mut Board, first: u32) -> Result<Self> {
+        Self::begin_with(board, &first.to_string())
+    }
+
+    /// The same with further arguments.
+    pub(super) fn begin_with(board: &mut Board, arguments: &str) -> Result<Self> {
         board.succeed(&format!(
-            "rm -f /tmp/steps; mkfifo /tmp/steps; (probe talk 0 {first} </tmp/steps >/tmp/said 2>&1 &); exec 9>/tmp/steps"
+            "rm -f /tmp/steps; mkfifo /tmp/steps; (probe talk 0 {arguments} </tmp/steps >/tmp/said 2>&1 &); exec 9>/tmp/steps"
         ))?;
         Ok(Self { steps: 0 })
     }
@@ -342,14 +353,14 @@ impl Talk {
     }
 
     /// Fifty more messages, each of which is answered.
-    fn answered_all(&mut self, board: &mut Board) -> Result<Said> {
+    pub(super) fn answered_all(&mut self, board: &mut Board) -> Result<Said> {
         self.step(board, "send 50")?;
         let said = self.step(board, "receive 50")?;
         ensure!(said.flying == 0, "{said:?}");
         Ok(said)
     }
 
-    fn end(self, board: &mut Board) -> Result<()> {
+    pub(super) fn end(self, board: &mut Board) -> Result<()> {
         board
             .succeed("exec 9>&-; while pidof probe >/dev/null; do usleep 20000; done")
             .map(drop)

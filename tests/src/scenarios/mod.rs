@@ -5,6 +5,7 @@ mod isolation;
 mod large;
 mod leftovers;
 mod life;
+mod packed;
 mod policy;
 mod predictions;
 mod refusals;
@@ -29,6 +30,7 @@ pub fn of(kind: Kind) -> Vec<&'static Test> {
             story::TESTS,
             devices::TESTS,
             large::TESTS,
+            packed::TESTS,
             serve::TESTS,
             refusals::TESTS,
             predictions::TESTS,

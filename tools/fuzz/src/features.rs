@@ -8,6 +8,7 @@ pub fn features(input: &[u8]) {
         return;
     };
     let offer = Features::from_bits(u64::from_le_bytes(*bits));
+    table(offer, config);
     for known in [Features::default(), KNOWN, Features::from_bits(u64::MAX)] {
         let Ok(agreed) = Agreement::of_driver(offer, config, known) else {
             continue;
@@ -21,6 +22,7 @@ pub fn features(input: &[u8]) {
         // What the driver writes is what the device understands.
         let device = Agreement::of_device(offer, config, accepted);
         assert_eq!(device, Ok(agreed));
+        assert_eq!(agreed.within(known), agreed);
         assert_eq!(
             agreed.sizes().is_some(),
             accepted.without(SIZES) != accepted
@@ -35,6 +37,20 @@ pub fn features(input: &[u8]) {
         let linux = Agreement::of_driver(Features::BUFFER_SIZES, &again, KNOWN);
         assert_eq!(linux.map(|agreed| agreed.sizes()), Ok(Some(sizes)));
     }
+}
+
+/// What stands in a table says what was meant.
+fn table(offer: Features, config: &[u8]) {
+    let [word, upper] = offer.in_table();
+    let alone = upper == 0 && word >> 31 == 0;
+    let behind = [config, &upper.to_le_bytes()].concat();
+    let config_in_table = if alone { config } else { &behind };
+    let expected = offer.without(Features::from_bits(1 << 31));
+    assert_eq!(
+        Features::of_table(word, config_in_table),
+        Ok((expected, config))
+    );
+    let _ = Features::of_table(word, config);
 }
 
 const KNOWN: Features = Features::NAME_SERVICE

@@ -67,7 +67,7 @@ fn resource_table(_at: u32) -> Vec<u8> {
         3,
         rpmsg::VIRTIO_ID_RPMSG,
         0,
-        rpmsg::Features::NAME_SERVICE.low(),
+        rpmsg::Features::NAME_SERVICE.in_table()[0],
         0,
         0,
         2 << 8,

@@ -178,12 +178,88 @@ fn f8_a_device_goes_by_the_descriptors_of_a_driver_that_agreed_to_more() {
 fn f9_what_a_driver_accepted_stands_in_the_table_beside_the_status() {
     let memory = Memory::new();
     let before = memory.snapshot();
-    let features = Features::from_bits(1 | BUFSZ | VERSION_1);
+    let features = Features::from_bits(1 | BUFSZ);
     status().accept(&memory.driver(), features);
     assert_eq!(status().accepted(&memory.device()).bits(), 1 | BUFSZ);
     let mut expected = before;
     expected[ENTRY as usize + 16] = 1 | BUFSZ as u8;
     assert_eq!(memory.snapshot(), expected);
+}
+
+#[test]
+fn f11_the_features_above_31_that_a_table_offers_stand_behind_its_configuration() {
+    let behind: Vec<u8> = LINUX.into_iter().chain([5, 0, 0, 0x80]).collect();
+    assert_eq!(
+        table(1 | UPPER, &[5, 0, 0, 0x80]),
+        Ok((1 | 5 << 32 | 1 << 63, &[][..]))
+    );
+    assert_eq!(
+        table(3 | UPPER, &behind),
+        Ok((3 | 5 << 32 | 1 << 63, &LINUX[..]))
+    );
+    // Without the bit all of it is configuration.
+    assert_eq!(table(3, &LINUX), Ok((3, &LINUX[..])));
+    for len in 0..4 {
+        let refused = Error::ConfigForm {
+            features: 1 | UPPER,
+            len,
+        };
+        assert_eq!(table(1 | UPPER, &[0; 4][..len]), Err(refused));
+    }
+    for offer in [1, 1 | 5 << 32, ALL] {
+        let [word, upper] = Features::from_bits(offer).in_table();
+        assert_eq!(u64::from(upper), offer >> 32);
+        let config = upper.to_le_bytes();
+        let config = if upper == 0 { &[][..] } else { &config };
+        assert_eq!(table(word, config), Ok((offer, &[][..])));
+    }
+}
+
+#[test]
+fn f11_what_a_driver_accepts_above_31_stands_in_its_line_and_counts_where_its_word_says_so() {
+    let memory = Memory::new();
+    let before = memory.snapshot();
+    let features = 1 | VERSION_1 | PACKED;
+    status().accept(&memory.driver(), Features::from_bits(features));
+    assert_eq!(status().accepted(&memory.device()).bits(), features);
+    let mut expected = before;
+    let word = 1 | UPPER;
+    expected[ENTRY as usize + 16..][..4].copy_from_slice(&word.to_le_bytes());
+    expected[0xec0..][..4].copy_from_slice(b"CWFT");
+    expected[0xec4..][..4].copy_from_slice(&word.to_le_bytes());
+    expected[0xec8..][..4].copy_from_slice(&5_u32.to_le_bytes());
+    assert_eq!(memory.snapshot(), expected);
+
+    // A driver that knows nothing of it leaves its line to whoever wrote it.
+    status().accept(&memory.driver(), Features::NAME_SERVICE);
+    assert_eq!(status().accepted(&memory.device()).bits(), 1);
+    let lower = Features::from_bits(word.into());
+    status().accept(&memory.driver(), lower);
+    assert_eq!(status().accepted(&memory.device()).bits(), features);
+    // One that accepts whatever is offered, and writes no line: open-amp's.
+    let memory = Memory::new();
+    status().accept(&memory.driver(), lower);
+    assert_eq!(status().accepted(&memory.device()).bits(), 1);
+}
+
+#[test]
+fn f1_a_driver_that_does_less_than_it_could_accepts_less() {
+    let agreed = driver(ALL | BUFSZ, &LINUX, ALL).unwrap();
+    for (known, features) in [
+        (ALL, ALL),
+        (0, 0),
+        (ALL & !PACKED, ALL & !PACKED),
+        (ALL & !VERSION_1, ALL & !VERSION_1 & !PACKED),
+        (ALL & !BUFSZ, ALL & !BUFSZ),
+    ] {
+        let less = agreed.within(Features::from_bits(known));
+        assert_eq!(less, driver(ALL, &LINUX, known).unwrap());
+        assert_eq!(less.features().bits(), features);
+    }
+}
+
+fn table(word: u32, config: &[u8]) -> Result<(u64, &[u8]), Error> {
+    Features::of_table(word, config).map(|(offer, config)| (offer.bits(), config))
 }
 
 fn driver(offer: u64, config: &[u8], known: u64) -> Result<Agreement, Error> {
@@ -212,6 +288,8 @@ const LINUX: [u8; 11] = [1, 11, 0, 0, 4, 0, 0, 0, 8, 0, 0];
 const BUFSZ: u64 = 1 << 1;
 const NUTTX: u64 = 1 << 2;
 const CPUNAME: u64 = 1 << 3;
+/// "There are features above 31", in a table's word.
+const UPPER: u32 = 1 << 31;
 const VERSION_1: u64 = 1 << 32;
 const PACKED: u64 = 1 << 34;
 const ALL: u64 = 1 | BUFSZ | 1 << 29 | VERSION_1 | PACKED;

@@ -171,7 +171,8 @@ impl Memory {
             let [driver, device] = halves;
             driver[0].start..device[device.len() - 1].end
         };
-        self.side(vec![0..0xE40, whole(to_driver), whole(to_device)])
+        let accepted = 0xEC0..0xF00;
+        self.side(vec![0..0xE40, accepted, whole(to_driver), whole(to_device)])
     }
 
     /// What the device may reach.

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Display};
 
-use resource_table::Table;
+use resource_table::{Table, Vdev};
+use rpmsg::Features;
 use serde::Serialize;
 
 use super::printable;
@@ -32,7 +33,7 @@ pub struct DeviceReport {
     /// What to ring it with when its configuration changed.
     pub notify_id: u32,
     /// Features it offers.
-    pub features: u32,
+    pub features: u64,
     /// Its rings.
     pub vrings: Vec<VringReport>,
 }
@@ -67,7 +68,7 @@ impl TableReport {
         let devices = table.vdevs().map(|vdev| DeviceReport {
             id: vdev.id,
             notify_id: vdev.notify_id,
-            features: vdev.device_features,
+            features: offered(&vdev),
             vrings: vdev
                 .vrings()
                 .map(|vring| VringReport {
@@ -90,6 +91,14 @@ impl TableReport {
             devices: devices.collect(),
             traces: traces.collect(),
         })
+    }
+}
+
+/// Of a device that says less than it should, the word that it has.
+fn offered(vdev: &Vdev<'_>) -> u64 {
+    match Features::of_table(vdev.device_features, vdev.config()) {
+        Ok((offer, _)) => offer.bits(),
+        Err(_) => vdev.device_features.into(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! The service `corewarden-echo`: whatever it is sent, it answers.
 
 use rpmsg::{
-    Agreement, BufferSizes, Change, Device, DeviceLife, DeviceQueue, DeviceStep, Endpoint, Error,
-    Event, Kick, LinkLayout, Quirks, Ring, ServiceName, Session, StatusWord, VringLayout, Window,
+    Agreement, BufferSizes, Change, DeviceLife, DeviceQueue, DeviceStep, Endpoint, Error, Event,
+    Features, Kick, Link, LinkLayout, Quirks, Ring, RingKind, ServiceName, Session, Split,
+    StatusWord, VringLayout, Window,
 };
 
 use crate::memory::{Shared, ring_bell};
@@ -23,6 +24,8 @@ pub struct Image {
     pub poisons_table: bool,
     /// The buffers it wants instead of what the driver takes by itself.
     pub asks_for: Option<BufferSizes>,
+    /// Offers packed rings with event indices, beside the split ones that every image has.
+    pub packed: bool,
 }
 
 /// What an image does with messages.
@@ -45,7 +48,7 @@ pub trait Serve: Sized {
 
 /// Echoes for ever.
 pub fn serve(image: Image) -> ! {
-    serve_with::<Service>(
+    serve_with::<Service<Split>>(
         image,
         ["corewarden-echo version 1", "corewarden-echo version 2"],
     )
@@ -71,7 +74,8 @@ pub fn serve_with<S: Serve>(image: Image, lines: [&str; 2]) -> ! {
 
 struct Core<S> {
     image: Image,
-    layout: LinkLayout,
+    split: LinkLayout,
+    packed: LinkLayout,
     status: StatusWord,
     life: DeviceLife,
     service: Option<S>,
@@ -90,27 +94,26 @@ impl<S: Serve> Core<S> {
     fn new(image: Image) -> Result<Self, Error> {
         let base = u64::from(board::WINDOW);
         let window = Window::new(base, board::WINDOW_SIZE)?;
-        let ring = |at| {
-            VringLayout::new(
-                &window,
-                base + u64::from(at),
-                board::descriptors(image.asks_for),
-                board::RING_ALIGN,
+        let count = board::descriptors(image.asks_for);
+        let split = |at| VringLayout::new(&window, at, count, board::RING_ALIGN);
+        // In less room than a split one (rpmsg-features.md, F12).
+        let packed = |at| VringLayout::packed(&window, at, count);
+        let link = |ring: &dyn Fn(u64) -> Result<VringLayout, Error>| {
+            LinkLayout::new(
+                window,
+                ring(base + u64::from(board::VRING_TO_DRIVER))?,
+                ring(base + u64::from(board::VRING_TO_DEVICE))?,
+                base + u64::from(board::BUFFERS),
+                board::WINDOW_SIZE - board::BUFFERS,
             )
         };
-        let layout = LinkLayout::new(
-            window,
-            ring(board::VRING_TO_DRIVER)?,
-            ring(board::VRING_TO_DEVICE)?,
-            base + u64::from(board::BUFFERS),
-            board::WINDOW_SIZE - board::BUFFERS,
-        )?;
         let status = StatusWord::new(&window, base, table::VDEV_ENTRY, table::VRINGS)?;
         let life = DeviceLife::begin(&Shared, status);
         ring_both();
         Ok(Self {
             image,
-            layout,
+            split: link(&split)?,
+            packed: link(&packed)?,
             status,
             life,
             service: None,
@@ -139,8 +142,8 @@ impl<S: Serve> Core<S> {
         trace::line("attached");
         self.counts.attached = self.counts.attached.wrapping_add(1);
         trace::show(Health::Attached, self.counts.attached);
-        let link = self.agreed().and_then(|_| S::new(self.layout, generation));
-        match link {
+        let link = self.agreed().map(|agreed| self.rings(&agreed));
+        match link.and_then(|layout| S::new(layout, generation)) {
             Ok(service) => self.service = Some(service),
             Err(_) => self.give_up(),
         }
@@ -148,25 +151,34 @@ impl<S: Serve> Core<S> {
 
     /// What the driver accepted, if it may (rpmsg-features.md, F3).
     fn agreed(&self) -> Result<Agreement, Error> {
-        let asked = self.image.asks_for;
-        let config = asked.map(Agreement::config);
-        let config: &[u8] = match &config {
-            Some(config) => config,
-            None => &[],
-        };
+        let (config, len) = table::config(&self.image);
         let accepted = self.status.accepted(&Shared);
-        let agreed = Agreement::of_device(table::offer(asked), config, accepted)?;
+        let agreed = Agreement::of_device(table::offer(&self.image), &config[..len], accepted)?;
         if agreed.sizes().is_some() {
             trace::line("buffer sizes agreed");
         }
         Ok(agreed)
     }
 
+    fn rings(&self, agreed: &Agreement) -> LinkLayout {
+        let features = agreed.features();
+        let layout = if features.has(Features::PACKED_RING) {
+            trace::line("packed rings agreed");
+            self.packed
+        } else {
+            self.split
+        };
+        match features.has(Features::EVENT_INDEX) {
+            true => layout.with_event_index(),
+            false => layout,
+        }
+    }
+
     fn detach(&mut self) {
         trace::line("detached");
         self.service = None;
         if self.image.poisons_table {
-            poison();
+            poison(&self.image);
         }
     }
 
@@ -204,8 +216,9 @@ impl<S: Serve> Core<S> {
     }
 }
 
-struct Service {
-    session: Session<Shared, DeviceQueue<{ board::DESCRIPTORS as usize }>, 2>,
+/// The echo over one kind of rings.
+pub struct Service<K: RingKind> {
+    session: Wire<K>,
     endpoint: Endpoint,
     announced: bool,
     /// An answer for which there was no buffer yet.
@@ -213,9 +226,10 @@ struct Service {
     bytes: [u8; LARGEST],
 }
 
-impl Serve for Service {
+impl<K: RingKind> Serve for Service<K> {
     fn new(layout: LinkLayout, generation: u32) -> Result<Self, Error> {
-        let link = Device::attach(Shared, layout, generation, Quirks::default())?;
+        let link =
+            Link::<_, DeviceQueue<_, K>>::attach(Shared, layout, generation, Quirks::default())?;
         let mut session = Session::new(link);
         Ok(Self {
             endpoint: session.open(None)?,
@@ -265,11 +279,11 @@ impl Serve for Service {
     }
 }
 
-impl Service {
+impl<K: RingKind> Service<K> {
     /// Whether there was a buffer to send in; if not, its return wakes us.
     fn sent(
         &mut self,
-        send: impl FnOnce(&mut Wire, &Endpoint, &[u8]) -> Result<(), Error>,
+        send: impl FnOnce(&mut Wire<K>, &Endpoint, &[u8]) -> Result<(), Error>,
     ) -> Result<bool, Error> {
         match send(&mut self.session, &self.endpoint, &self.bytes) {
             Ok(()) => Ok(true),
@@ -287,7 +301,7 @@ impl Service {
     }
 }
 
-type Wire = Session<Shared, DeviceQueue<{ board::DESCRIPTORS as usize }>, 2>;
+type Wire<K> = Session<Shared, DeviceQueue<{ board::DESCRIPTORS as usize }, K>, 2>;
 
 /// Rings for what was published.
 pub fn ring(kick: Kick) {
@@ -305,13 +319,13 @@ fn ring_both() {
 }
 
 /// A table that looks well, and would lead its reader into private memory and out of every array.
-fn poison() {
+fn poison(image: &Image) {
     use core::sync::atomic::Ordering;
     use rpmsg::SharedMemory;
 
     trace::line("table poisoned");
     let mut at = 0;
-    for (index, word) in table::words(None).into_iter().enumerate() {
+    for (index, word) in table::words(image).into_iter().enumerate() {
         let value = match index {
             2 | 3 => 0xffff_ffff,
             // Where the rings are: in private memory, and nowhere.

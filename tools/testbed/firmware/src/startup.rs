@@ -48,7 +48,7 @@ macro_rules! image {
         #[expect(unsafe_code, reason = "the table must lie in a section of its own")]
         #[unsafe(link_section = ".resource_table")]
         #[used]
-        static TABLE: [u32; $crate::table::LENGTH] = $crate::table::words(IMAGE.asks_for);
+        static TABLE: [u32; $crate::table::LENGTH] = $crate::table::words(&IMAGE);
 
         #[expect(unsafe_code, reason = "the symbol that the start-up code calls")]
         #[unsafe(no_mangle)]

@@ -18,5 +18,6 @@ corewarden_firmware::image!(
         dies_after_ms: None,
         poisons_table: false,
         asks_for: None,
+        packed: false,
     }
 );

@@ -10,6 +10,7 @@ corewarden_firmware::image!(Image {
     dies_after_ms: Some(CRASH_MS),
     poisons_table: false,
     asks_for: None,
+    packed: false,
 });
 
 const CRASH_MS: u32 = include!(concat!(env!("OUT_DIR"), "/crash_ms.rs"));

@@ -14,4 +14,5 @@ corewarden_firmware::image!(Image {
         to_driver: 1040,
         to_device: 1008,
     }),
+    packed: false,
 });

@@ -10,4 +10,5 @@ corewarden_firmware::image!(Image {
     dies_after_ms: None,
     poisons_table: true,
     asks_for: None,
+    packed: false,
 });
