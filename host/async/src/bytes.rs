@@ -83,7 +83,7 @@ impl AsyncWrite for ByteStream {
         }
         loop {
             let piece = bytes.get(..self.piece).unwrap_or(bytes);
-            match ready!(self.endpoint.poll_send(None, piece, context)) {
+            match ready!(self.endpoint.poll_send(piece, context)) {
                 Ok(()) => return Poll::Ready(Ok(piece.len())),
                 Err(error @ Error::Rpmsg(rpmsg::Error::PayloadTooLong { room, .. })) => {
                     let room = usize::try_from(room).unwrap_or(usize::MAX);

@@ -1,14 +1,14 @@
 //! An endpoint as a stream and a sink.
 
-use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use corewarden::Error;
 use corewarden::hub::{Endpoint, Message};
 use futures_core::Stream;
 use futures_sink::Sink;
 
+use crate::call::{Call, Wait};
 use crate::{AsyncHub, ByteStream};
 
 /// An address of ours, in one generation of a link, for tasks.
@@ -18,6 +18,9 @@ use crate::{AsyncHub, ByteStream};
 pub struct AsyncEndpoint {
     endpoint: Endpoint,
     hub: AsyncHub,
+    messages: Call,
+    reading: Wait,
+    writing: Wait,
     unsent: Option<Vec<u8>>,
 }
 
@@ -26,6 +29,9 @@ impl AsyncEndpoint {
         AsyncEndpoint {
             endpoint,
             hub,
+            messages: Call::new(),
+            reading: None,
+            writing: None,
             unsent: None,
         }
     }
@@ -41,15 +47,18 @@ impl AsyncEndpoint {
     /// # Errors
     /// As [`Endpoint::recv`], without its time limit.
     pub async fn recv(&self) -> Result<Message, Error> {
-        poll_fn(|context| self.poll_recv(context)).await
+        let messages = &self.messages;
+        messages
+            .until(|context| self.endpoint.poll_recv(context))
+            .await
     }
 
-    /// Sends to the peer, and waits for a free buffer if need be.
+    /// Sends to the peer, and waits for a free buffer if need be. It does not wait for what the sink keeps.
     ///
     /// # Errors
     /// As [`Endpoint::send`], without its time limit.
     pub async fn send_now(&self, payload: &[u8]) -> Result<(), Error> {
-        poll_fn(|context| self.poll_send(None, payload, context)).await
+        self.send(None, payload).await
     }
 
     /// Sends to an address, and waits for a free buffer if need be.
@@ -57,7 +66,14 @@ impl AsyncEndpoint {
     /// # Errors
     /// As [`Endpoint::send_to`], without its time limit.
     pub async fn send_to(&self, to: u32, payload: &[u8]) -> Result<(), Error> {
-        poll_fn(|context| self.poll_send(Some(to), payload, context)).await
+        self.send(Some(to), payload).await
+    }
+
+    async fn send(&self, to: Option<u32>, payload: &[u8]) -> Result<(), Error> {
+        let AsyncEndpoint { endpoint, hub, .. } = self;
+        hub.news
+            .until(|context| try_send(endpoint, hub, to, payload, context))
+            .await
     }
 
     /// The same endpoint on the link that there is now, or the next one; what was unsent is gone.
@@ -66,6 +82,8 @@ impl AsyncEndpoint {
     /// As [`Endpoint::reopen`], without its time limit.
     pub async fn reopen(&mut self) -> Result<(), Error> {
         self.unsent = None;
+        // What they wait for comes over the old link, if ever.
+        (self.reading, self.writing) = (None, None);
         let endpoint = &mut self.endpoint;
         self.hub.until(|_| endpoint.try_reopen()).await
     }
@@ -76,29 +94,52 @@ impl AsyncEndpoint {
         ByteStream::new(self)
     }
 
-    pub(crate) fn poll_recv(&self, context: &mut Context<'_>) -> Poll<Result<Message, Error>> {
-        self.endpoint.poll_recv(context)
+    pub(crate) fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Result<Message, Error>> {
+        let AsyncEndpoint {
+            endpoint,
+            messages,
+            reading,
+            ..
+        } = self;
+        messages.poll(reading, context, |context| endpoint.poll_recv(context))
     }
 
     pub(crate) fn poll_send(
-        &self,
-        to: Option<u32>,
+        &mut self,
         payload: &[u8],
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        let sent = self.endpoint.poll_send(to, payload, context);
-        if sent.is_pending() {
-            // The kick for a returned buffer has to be asked for by whoever sleeps.
-            self.hub.attendant.call();
-        }
-        sent
+        let AsyncEndpoint {
+            endpoint,
+            hub,
+            writing,
+            ..
+        } = self;
+        hub.news.poll(writing, context, |context| {
+            try_send(endpoint, hub, None, payload, context)
+        })
     }
+}
+
+fn try_send(
+    endpoint: &Endpoint,
+    hub: &AsyncHub,
+    to: Option<u32>,
+    payload: &[u8],
+    context: &mut Context<'_>,
+) -> Poll<Result<(), Error>> {
+    let sent = endpoint.poll_send(to, payload, context);
+    if sent.is_pending() {
+        // The kick for a returned buffer has to be asked for by whoever sleeps.
+        hub.attendant.call();
+    }
+    sent
 }
 
 impl Stream for AsyncEndpoint {
     type Item = Result<Message, Error>;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_recv(context).map(Some)
     }
 }
@@ -116,13 +157,15 @@ impl Sink<Vec<u8>> for AsyncEndpoint {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if let Some(payload) = &self.unsent {
-            let sent = ready!(self.poll_send(None, payload, context));
-            // Sent, or never to be: either way it is not tried again.
-            self.unsent = None;
-            return Poll::Ready(sent);
+        let Some(payload) = self.unsent.take() else {
+            return Poll::Ready(Ok(()));
+        };
+        let sent = self.poll_send(&payload, context);
+        // Sent, or never to be: either way it is not tried again.
+        if sent.is_pending() {
+            self.unsent = Some(payload);
         }
-        Poll::Ready(Ok(()))
+        sent
     }
 
     fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -51,17 +51,18 @@
 
 mod attendant;
 mod bytes;
+mod call;
 mod endpoint;
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use corewarden::Error;
 use corewarden::hub::{Endpoint, Hub};
 
 use self::attendant::Attendant;
 pub use self::bytes::ByteStream;
+use self::call::Call;
 pub use self::endpoint::AsyncEndpoint;
 
 /// A link whose endpoints are for tasks; clones are the same link.
@@ -69,6 +70,8 @@ pub use self::endpoint::AsyncEndpoint;
 pub struct AsyncHub {
     hub: Hub,
     attendant: Arc<Attendant>,
+    /// Changes of the link, of the services, of free buffers.
+    news: Arc<Call>,
 }
 
 impl AsyncHub {
@@ -81,7 +84,12 @@ impl AsyncHub {
     /// Outside of a runtime, or in one whose drivers for I/O and time are not enabled, as tokio does.
     pub fn new(hub: Hub) -> Result<Self, Error> {
         let attendant = Arc::new(Attendant::start(hub.clone())?);
-        Ok(AsyncHub { hub, attendant })
+        let news = Arc::new(Call::new());
+        Ok(AsyncHub {
+            hub,
+            attendant,
+            news,
+        })
     }
 
     /// The hub itself.
@@ -138,7 +146,7 @@ impl AsyncHub {
         &self,
         mut call: impl FnMut(&Hub) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
-        poll_fn(|context| {
+        let look = |context: &mut Context<'_>| {
             // First, so that no change between the call and this is missed.
             self.hub.wake_at_news(context.waker());
             match call(&self.hub) {
@@ -149,7 +157,7 @@ impl AsyncHub {
                 }
                 Err(error) => Poll::Ready(Err(error)),
             }
-        })
-        .await
+        };
+        self.news.until(look).await
     }
 }

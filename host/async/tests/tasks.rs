@@ -1,5 +1,8 @@
 //! Endpoints for tasks, against a device that is another hub of the same program.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use corewarden::Error;
@@ -145,6 +148,46 @@ async fn a_message_that_fits_no_buffer_is_refused_and_the_sink_goes_on() {
     assert_eq!(refused, Err(Error::Rpmsg(expected)));
     endpoint.send(b"fits".to_vec()).await.unwrap();
     assert_eq!(soon(endpoint.recv()).await.unwrap().payload, b"fits");
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_whoever_gives_up_waiting_for_a_silent_peer() {
+    let (driver, device) = pair(Geometry::default());
+    let silent = tokio::spawn(async move { device.serve("silent").await });
+    let mut endpoint = soon(driver.connect("silent")).await.unwrap();
+    let _silent = soon(silent).await.unwrap().unwrap();
+    gives_up(endpoint.recv());
+    gives_up(driver.connect("nobody"));
+    // A stream and its endpoint are one, so the last one that waited may stay.
+    let asked = [(); 3].map(|()| asks(&mut endpoint.next()));
+    assert!(asked.iter().map(Arc::strong_count).sum::<usize>() <= 4);
+    while endpoint.endpoint().try_send(None, b"more").unwrap() {}
+    gives_up(endpoint.send_now(b"no room"));
+    gives_up(endpoint.send_to(1, b"no room"));
+}
+
+/// Waits once, and no more.
+#[track_caller]
+fn gives_up<T>(wait: impl Future<Output = T>) {
+    let waker = asks(&mut std::pin::pin!(wait));
+    assert_eq!(Arc::strong_count(&waker), 1);
+}
+
+/// Polls a future for a task of its own, of which this is what is kept.
+#[track_caller]
+fn asks<T>(wait: &mut (impl Future<Output = T> + Unpin)) -> Arc<Task> {
+    let task = Arc::new(Task);
+    let waker = Waker::from(Arc::clone(&task));
+    let polled = Pin::new(wait).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    task
+}
+
+#[derive(Debug)]
+struct Task;
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {}
 }
 
 /// Sends everything back, for as long as the task lives.
