@@ -197,6 +197,11 @@ impl Endpoint {
         })
     }
 
+    /// Lets whoever wants the hub have it, between two looks of many.
+    pub(crate) fn give_way(&self) {
+        self.hub.shared.give_way();
+    }
+
     /// The pools of the endpoint's link, which can be taken once.
     pub(crate) fn take_pools(&self) -> Result<LinkPools, Error> {
         self.hub.shared.now(|node| node.take_pools(self.id))

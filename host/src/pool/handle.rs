@@ -32,14 +32,20 @@ impl<'p> Draft<'p> {
         let Some(slot) = &self.slot else {
             return Ok(());
         };
-        self.pool.endpoint.look(|post| post.alive())?;
         // All or nothing: the end is refused before the start is written.
         let (start, end) = bytes.split_at(bytes.len() - bytes.len() % PIECE);
         let at = |index: usize| place(offset, index);
-        let lender = |at, piece| self.pool.state().lender.write(slot, at, piece);
-        lender(at(start.len()), end).map_err(Error::Pool)?;
+        // While the hub is held no other link begins, on which somebody else may have the slot.
+        let write = |at, piece| {
+            self.pool.look(|state, post| {
+                post.alive()?;
+                state.lender.write(slot, at, piece).map_err(Error::Pool)
+            })
+        };
+        write(at(start.len()), end)?;
         for (number, piece) in start.chunks(PIECE).enumerate().rev() {
-            lender(at(number * PIECE), piece).map_err(Error::Pool)?;
+            self.pool.endpoint.give_way();
+            write(at(number * PIECE), piece)?;
         }
         Ok(())
     }
@@ -205,5 +211,5 @@ fn place(offset: u32, index: usize) -> u32 {
     offset.saturating_add(index).min(u32::MAX - 3)
 }
 
-/// So many bytes are copied at a time: whoever takes in a notice for the same pool waits no longer.
+/// So many bytes are copied at a time: whoever else wants the pool, or the hub while a draft is written, waits no longer.
 const PIECE: usize = 0x4000;

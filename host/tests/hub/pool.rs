@@ -455,6 +455,53 @@ fn bytes_that_change_while_they_are_read_stay_bytes_of_the_slot() {
     }
 }
 
+#[test]
+fn a_draft_that_is_written_when_its_link_ends_writes_nothing_into_the_next_one() {
+    // Not each time is it in the middle of its work.
+    for _ in 0..8 {
+        write_across_a_restart();
+    }
+}
+
+fn write_across_a_restart() {
+    let bench = Bench::of(Geometry {
+        slots: 1,
+        slot_size: 16 << 20,
+        ..Geometry::default()
+    });
+    let (far, near) = pair(&bench);
+    let mut old = near.reserve(long()).unwrap();
+    thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            let bytes = vec![0xaa; 16 << 20];
+            loop {
+                if let Err(ended) = old.write(0, &bytes) {
+                    break ended;
+                }
+            }
+        });
+        thread::sleep(Duration::from_millis(20));
+        drop(far);
+        let device = bench.device();
+        let served = scope.spawn(move || Pool::new(device.serve("pool", long())?));
+        let next = loop {
+            match near.hub().connect("pool", long()).and_then(Pool::new) {
+                // The old link may not be known to be over.
+                Err(
+                    Error::PeerRestarted { .. } | Error::PoolTaken | Error::ServiceWithdrawn { .. },
+                ) => {}
+                pool => break pool.unwrap(),
+            }
+        };
+        // The bytes that the older one comes to last.
+        next.send(&[0xbb; 4096], long()).unwrap();
+        let ended = writer.join().unwrap();
+        assert!(matches!(ended, Error::PeerRestarted { .. }), "{ended:?}");
+        let far = served.join().unwrap().unwrap();
+        assert!(far.recv(long()).unwrap().to_vec().unwrap() == [0xbb; 4096]);
+    });
+}
+
 /// Both sides of both pools, each in its hub; the driver is known to the device.
 fn pair(bench: &Bench) -> (Pool, Pool) {
     let device = bench.device();
