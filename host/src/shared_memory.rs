@@ -3,8 +3,8 @@
 //! The only unsafe code of this crate. There is never a reference into a window that outlives one access: each is in bounds,
 //! and yields or takes an owned value. Words are accessed by their natural, aligned size, and atomically, as the other side
 //! may be another thread of this program. Payloads belong to one side at a time; their accesses are volatile, and by
-//! aligned words where the window may be device memory, as what /dev/mem gives is where it is not RAM of the system: there
-//! an unaligned access is a fault. In ordinary memory they are copied in larger pieces.
+//! aligned words where the window may be device memory, as what /dev/mem and UIO give is where it is not RAM of the system:
+//! there an unaligned access is a fault. In ordinary memory they are copied in larger pieces.
 #![expect(unsafe_code, reason = "mapping memory and accessing it by pointers")]
 
 mod copy;
@@ -40,8 +40,8 @@ pub struct Window {
     base: Base,
     /// At most `u32::MAX`.
     size: u64,
-    /// Up to here everything of at most [`NEAR_END`] bytes is inside.
-    last: u32,
+    /// Before this everything of at most [`NEAR_END`] bytes is inside.
+    near_end: u32,
     /// The bits of a payload's address that have to be 0 for it to be copied in pieces; all of them where only words are allowed.
     no_pieces: usize,
     /// The same for the widest accesses that this machine has.
@@ -62,7 +62,8 @@ impl Window {
         Ok(Self::map(&fd, physical, size)?.as_device_memory())
     }
 
-    /// Maps a memory of the UIO device `name`, such as `uio0`: number `map`, all of it.
+    /// Maps a memory of the UIO device `name`, such as `uio0`: number `map`, all of it, from the start of its first page on. The
+    /// kernel maps it as device memory, so it is one.
     ///
     /// # Errors
     /// [`Error::Window`] where there is no such device or memory, or it cannot be mapped.
@@ -89,7 +90,8 @@ impl Window {
             .map_err(|errno| failed(WindowOperation::Uio, errno))?;
         // The kernel's convention: memory N stands N pages into the device, whatever its size.
         let page = u64::try_from(rustix::param::page_size()).unwrap_or(u64::MAX);
-        Self::map(&fd, u64::from(map).saturating_mul(page), size)
+        let window = Self::map(&fd, u64::from(map).saturating_mul(page), size)?;
+        Ok(window.as_device_memory())
     }
 
     /// Makes a window of zeros that only this process has, for tests and for the simulator. The descriptor is for
@@ -159,7 +161,7 @@ impl Window {
         Ok(Window {
             base,
             size: u64::from(reached),
-            last: reached.saturating_sub(NEAR_END),
+            near_end: reached.saturating_sub(NEAR_END - 1),
             no_pieces: copy::PIECE - 1,
             no_doubles: copy::no_doubles(),
             _mapping: Arc::new(Mapping { base, size }),
@@ -167,7 +169,7 @@ impl Window {
     }
 
     /// The same window, whose payloads are copied by aligned words alone, as device memory needs it; what
-    /// [`Window::dev_mem`] gives is so already.
+    /// [`Window::dev_mem`] and [`Window::uio`] give is so already.
     #[must_use]
     pub fn as_device_memory(self) -> Self {
         Window {
@@ -183,7 +185,7 @@ impl Window {
         if !at.is_multiple_of(const { align_of::<T>() as u32 }) {
             self.refused(at, size_of::<[T; N]>());
         }
-        if at > self.last {
+        if at >= self.near_end {
             return self.near_end(at, size_of::<[T; N]>());
         }
         // SAFETY: at <= size, so the result stays inside the one mapping, whose size fits isize as mmap granted it.
@@ -576,6 +578,12 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "16 bytes at offset 0x0 in a window of 0x8 bytes")]
+    fn nothing_outside_a_window_of_few_registers_is_reached() {
+        anonymous(8).load_words::<4>(0);
+    }
+
+    #[test]
     #[should_panic(expected = "4 bytes at offset 0x2 in a window of 0x1000 bytes")]
     fn nothing_unaligned_is_reached() {
         let window = anonymous(PAGE);
@@ -599,6 +607,7 @@ mod tests {
         let mut start = [0; 4];
         window.copy_out(0, &mut start);
         assert_eq!(&start, b"here");
+        assert!(!window.takes_pieces(window.range(0, 4)));
         let missing = Window::uio_below(folder.path(), &device, "uio3", 0).err();
         let expected = failed(WindowOperation::Uio, Errno::NOENT);
         assert_eq!(missing, Some(expected));
