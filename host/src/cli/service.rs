@@ -1,8 +1,9 @@
 //! `serve`, and the two commands that ask a server: `top` and `capture`.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,12 @@ impl Job<'_> {
         let text = fs::read_to_string(file).map_err(|error| Failure::unreadable(file, &error))?;
         let config = Config::parse(&text)
             .map_err(|wrong| Failure::file_wrong(format!("{name}: {wrong}")))?;
-        fs::create_dir_all(&config.folder)
-            .map_err(|error| Failure::unreadable(&config.folder, &error))?;
+        // Whatever the umask is: who may write there could put sockets of their own in the place of ours.
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&config.folder);
+        made.map_err(|error| Failure::unreadable(&config.folder, &error))?;
         let hub = match &config.link {
             Link::Core(core) => self.hub_of(machine, *core, &config)?,
             Link::Meeting(place, role) => {

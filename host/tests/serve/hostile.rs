@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -370,6 +371,15 @@ fn a_path_too_long_for_a_socket_is_refused_and_nothing_is_left() {
 }
 
 #[test]
+fn nobody_else_may_write_into_a_folder_that_the_server_makes() {
+    let bench = Bench::new();
+    let _core = bench.core();
+    let _server = bench.serve_after("umask 0");
+    let folder = fs::metadata(bench.folder.path().join("run")).unwrap();
+    assert_eq!(folder.permissions().mode() & 0o777, 0o755);
+}
+
+#[test]
 fn a_hangup_ends_a_server_in_order_and_one_under_nohup_not_at_all() {
     let bench = Bench::new();
     let _core = bench.core();
@@ -381,12 +391,7 @@ fn a_hangup_ends_a_server_in_order_and_one_under_nohup_not_at_all() {
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     let run = bench.folder.path().join("run");
     assert_eq!(fs::read_dir(run).unwrap().count(), 0);
-    let server = bench.serve_by(&mut {
-        let mut command = Command::new("sh");
-        command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
-        command.arg(assert_cmd::cargo::cargo_bin!("corewarden"));
-        command
-    });
+    let server = bench.serve_after("trap '' HUP");
     let client = server.client();
     signal(&server.child, "HUP");
     echoed(&client, b"still");

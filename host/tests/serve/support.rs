@@ -99,12 +99,14 @@ impl Bench {
     }
 
     pub(crate) fn serve(&self) -> Server {
-        self.serve_by(&mut self.command(&[]))
+        self.serve_after(":")
     }
 
-    /// By a command that begins with whatever ends in ours.
-    pub(crate) fn serve_by(&self, command: &mut Command) -> Server {
-        let child = command
+    /// Serves where a shell has said something first.
+    pub(crate) fn serve_after(&self, line: &str) -> Server {
+        let child = Command::new("sh")
+            .args(["-c", &format!("{line}; exec \"$0\" \"$@\"")])
+            .arg(assert_cmd::cargo::cargo_bin!("corewarden"))
             .args(["serve", "--config", &self.config()])
             .stdout(Stdio::null())
             .spawn()
