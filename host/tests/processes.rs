@@ -1,10 +1,11 @@
 //! Two real processes over one window, each killed without a warning again and again.
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -120,10 +121,15 @@ fn a_doorbell_that_is_no_socket_is_not_taken() {
 
 #[test]
 fn guests_that_say_nothing_hold_up_no_other() {
+    // A fifth of a second for each of the silent ones would be three each time; a busy machine may take long once.
+    let quick = (0..5).any(|_| join_behind_silent_guests() < Duration::from_secs(3));
+    assert!(quick, "it waits for each of them");
+}
+
+fn join_behind_silent_guests() -> Duration {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("link");
     let meeting = Meeting::at(&path, Geometry::default(), Access::default()).unwrap();
-    // A fifth of a second for each of them would be three.
     let silent: Vec<_> = (0..15)
         .map(|_| {
             let kind = rustix::net::SocketType::SEQPACKET;
@@ -135,16 +141,17 @@ fn guests_that_say_nothing_hold_up_no_other() {
         .collect();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let begun = Instant::now();
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 meeting.attend(Duration::from_millis(20)).unwrap();
             }
         });
         let _guard = Guard(&done);
-        let limit = Limit::after(Duration::from_millis(2800));
-        join(&path, Role::Driver, Options::default(), limit).unwrap();
-    });
-    drop(silent);
+        join(&path, Role::Driver, Options::default(), long()).unwrap();
+        drop(silent);
+        begun.elapsed()
+    })
 }
 
 #[test]
@@ -387,7 +394,7 @@ fn reopen(pool: &mut Pool) {
 /// One side in a process of its own, which is killed when this is dropped or replaced.
 struct Process {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Receiver<String>,
 }
 
 impl Process {
@@ -401,15 +408,19 @@ impl Process {
             .stdout(Stdio::piped())
             .process_group(0);
         let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (said, lines) = mpsc::channel();
+        // Ends with the process, or when nobody listens any more.
+        thread::spawn(move || output.lines().try_for_each(|line| said.send(line.unwrap())));
         Process { child, lines }
     }
 
     /// Waits until the driver has come further by three strides: what it had said before a kill counts for none.
     fn see_progress(&mut self) {
-        let mut first = None;
-        for line in &mut self.lines {
-            let line = line.unwrap();
+        let (begun, mut first) = (Instant::now(), None);
+        // Twice as long as the driver waits for anything.
+        let left = || (2 * LONG).saturating_sub(begun.elapsed());
+        while let Ok(line) = self.lines.recv_timeout(left()) {
             let Some((_, number)) = line.split_once(PROGRESS) else {
                 continue;
             };
@@ -418,7 +429,7 @@ impl Process {
                 return;
             }
         }
-        panic!("the driver ended");
+        panic!("the driver ended, or came no further");
     }
 }
 
