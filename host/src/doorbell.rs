@@ -181,8 +181,10 @@ impl Doorbell for BytePort {
 
 /// A doorbell of two event counters; which queue is meant is not said.
 ///
-/// Whoever holds a counter can fill it and have whoever else writes to it wait. We look first whether it takes more, and read
-/// without waiting whatever its flags say; against one who does both between two calls of ours only a [`BytePort`] helps.
+/// A counter belongs to both sides, and so does its flag that no call is to wait. We read without waiting whatever the flag says
+/// (since Linux 5.8), and write only where there is room. One case is left, as Linux has no write to a counter that never waits: a
+/// peer that takes the flag away and fills the counter to its last value between our look and our write has us wait, and with us
+/// everybody who uses the hub, until somebody reads that counter. To a peer that is not trusted, use a [`BytePort`].
 #[derive(Debug)]
 pub struct EventCounters {
     ours: OwnedFd,
