@@ -86,21 +86,14 @@ impl<M: SharedMemory, const N: usize> Borrower<M, N> {
             });
         }
         self.last = sequence;
-        let (count, limit) = (self.layout.count(), self.layout.size());
+        let count = self.layout.count();
         let of = usize::from(slot);
         let held = (slot < count).then(|| self.held.get_mut(of)).flatten();
         let held = held.ok_or(Error::Slot { slot, count })?;
         if held.is_some() {
             return Err(Error::Repeated { slot });
         }
-        if !(1..=limit).contains(&length) {
-            return Err(Error::Length {
-                slot,
-                length,
-                limit,
-            });
-        }
-        let at = self.layout.place(slot, 0, 0, limit)?;
+        let at = self.layout.loan(slot, length)?;
         *held = Some(sequence);
         self.memory.invalidate(at, length);
         Ok(Loan {

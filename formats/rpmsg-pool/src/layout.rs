@@ -69,6 +69,19 @@ impl PoolLayout {
         Ok(())
     }
 
+    /// The offset of a loan, which has at least a byte and no more than its slot (P6).
+    pub(crate) fn loan(&self, slot: u16, length: u32) -> Result<u32, Error> {
+        let limit = self.size;
+        if !(1..=limit).contains(&length) {
+            return Err(Error::Length {
+                slot,
+                length,
+                limit,
+            });
+        }
+        self.place(slot, 0, 0, limit)
+    }
+
     /// The offset of `len` bytes from `offset` on in a slot, of which `room` may be used.
     pub(crate) fn place(
         &self,

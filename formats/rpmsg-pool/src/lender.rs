@@ -145,15 +145,8 @@ impl<M: SharedMemory, const N: usize> Lender<M, N> {
 
     fn loan(&mut self, slot: &Slot, length: u32) -> Result<Lent, Error> {
         self.check(slot)?;
-        let (slot, limit) = (slot.number, self.layout.size());
-        if !(1..=limit).contains(&length) {
-            return Err(Error::Length {
-                slot,
-                length,
-                limit,
-            });
-        }
-        let at = self.layout.place(slot, 0, 0, limit)?;
+        let slot = slot.number;
+        let at = self.layout.loan(slot, length)?;
         self.memory.clean(at, length);
         self.last = self.last.wrapping_add(1);
         let sequence = self.last;
