@@ -88,12 +88,10 @@ pub struct VringLayout {
 impl VringLayout {
     /// The ring of `count` descriptors at a device address, laid out for `align`, as a resource table says.
     pub const fn new(window: &Window, address: u64, count: u32, align: u32) -> Result<Self, Error> {
-        if !count.is_power_of_two() || count > MAX_DESCRIPTORS {
-            return Err(Error::RingSize {
-                count,
-                limit: MAX_DESCRIPTORS,
-            });
-        }
+        let mask = match mask_of(count) {
+            Ok(mask) => mask,
+            Err(error) => return Err(error),
+        };
         // Aligned to at least a descriptor, so that every word of the ring is aligned too.
         let step = larger(align, raw::DESCRIPTOR_SIZE);
         if !align.is_power_of_two()
@@ -120,18 +118,16 @@ impl VringLayout {
             ),
             used_entries: Aligned::new(at.wrapping_add(used).wrapping_add(raw::RING_ENTRIES)),
             end: at.wrapping_add(len),
-            mask: raw::lower(count.wrapping_sub(1)),
+            mask,
         })
     }
 
     /// The packed ring of `count` descriptors at a device address, with its two event structures behind it.
     pub const fn packed(window: &Window, address: u64, count: u32) -> Result<Self, Error> {
-        if !count.is_power_of_two() || count > MAX_DESCRIPTORS {
-            return Err(Error::RingSize {
-                count,
-                limit: MAX_DESCRIPTORS,
-            });
-        }
+        let mask = match mask_of(count) {
+            Ok(mask) => mask,
+            Err(error) => return Err(error),
+        };
         let align = raw::DESCRIPTOR_SIZE;
         if address & wide(align.wrapping_sub(1)) != 0 {
             return Err(Error::RingMisaligned { address, align });
@@ -150,7 +146,7 @@ impl VringLayout {
             available_entries: Aligned::new(available.wrapping_add(raw::RING_ENTRIES)),
             used_entries: Aligned::new(used.wrapping_add(raw::RING_ENTRIES)),
             end: at.wrapping_add(len),
-            mask: raw::lower(count.wrapping_sub(1)),
+            mask,
         })
     }
 
@@ -433,6 +429,17 @@ const fn lower(value: u64) -> u32 {
 #[expect(clippy::as_conversions, reason = "u32 to u64 loses nothing")]
 const fn wide(value: u32) -> u64 {
     value as u64
+}
+
+/// Index to place, in a ring of so many descriptors, if there can be one.
+const fn mask_of(count: u32) -> Result<u16, Error> {
+    if !count.is_power_of_two() || count > MAX_DESCRIPTORS {
+        return Err(Error::RingSize {
+            count,
+            limit: MAX_DESCRIPTORS,
+        });
+    }
+    Ok(raw::lower(count.wrapping_sub(1)))
 }
 
 /// `Ord::max`, which is not const.
