@@ -315,6 +315,7 @@ impl Bundles {
             ("devices.cwfw", "devices", None, "1.0.0"),
             ("large.cwfw", "large", None, "1.0.0"),
             ("packed.cwfw", "packed", None, "1.0.0"),
+            ("pool.cwfw", "pool", None, "1.0.0"),
             ("echo-64k.cwfw", "echo", Some(0x1_0000), "1.0.0"),
             ("echo-1m.cwfw", "echo", Some(0x10_0000), "1.0.0"),
             ("echo-largest.cwfw", "echo", Some(LARGEST), "1.0.0"),

@@ -16,6 +16,15 @@ use rpmsg::Features;
 
 /// A hub that attaches to the core, does no more than these features, and asks the TA anew at each attach.
 pub(crate) fn hub(core: u32, features: Features) -> Result<Hub> {
+    hub_at(core, features, Ok)
+}
+
+/// The same, at the place that this makes of the firmware's.
+pub(crate) fn hub_at(
+    core: u32,
+    features: Features,
+    place: impl Fn(Place) -> Result<Place, Error> + Send + 'static,
+) -> Result<Hub> {
     let text = fs::read_to_string("/etc/corewarden/platform.toml")?;
     let platform = Platform::try_from(toml::from_str::<platform::File>(&text)?)?;
     let found = platform.core(core).context("the platform has this core")?;
@@ -31,7 +40,7 @@ pub(crate) fn hub(core: u32, features: Features) -> Result<Hub> {
             device: 0,
             handshake: PATIENCE,
         };
-        Place::find(&target, window)
+        place(Place::find(&target, window)?)
     };
     let options = Options {
         features,

@@ -13,6 +13,8 @@ mod link;
 #[cfg(target_arch = "aarch64")]
 mod memory;
 #[cfg(target_arch = "aarch64")]
+mod pool;
+#[cfg(target_arch = "aarch64")]
 mod race;
 #[cfg(target_arch = "aarch64")]
 mod session;
@@ -47,6 +49,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["echo", socket, count] => user::echo(socket, count),
         ["kexec", kernel, initrd] => kexec::run(kernel, initrd),
         ["lend", folder, value] => lend::run(folder, value),
+        ["pool", core, count] => pool::run(core, count),
         ["session", core, steps @ ..] => session::run(core, steps),
         ["sessions", count, core] => session::many(count, core),
         ["stay", socket] => user::stay(socket),

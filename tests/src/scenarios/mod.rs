@@ -7,6 +7,7 @@ mod leftovers;
 mod life;
 mod packed;
 mod policy;
+mod pool;
 mod predictions;
 mod refusals;
 mod restart;
@@ -31,6 +32,7 @@ pub fn of(kind: Kind) -> Vec<&'static Test> {
             devices::TESTS,
             large::TESTS,
             packed::TESTS,
+            pool::TESTS,
             serve::TESTS,
             refusals::TESTS,
             predictions::TESTS,
