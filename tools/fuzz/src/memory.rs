@@ -78,6 +78,7 @@ pub(crate) fn indices(kind: Kind) -> [u32; 4] {
 pub(crate) struct Memory {
     bytes: RefCell<Vec<u8>>,
     pub(crate) kind: Kind,
+    event_index: bool,
 }
 
 /// One side's way to them.
@@ -88,11 +89,13 @@ pub(crate) struct View<'a> {
 }
 
 impl Memory {
-    pub(crate) fn new(kind: Kind) -> Self {
-        Self {
+    /// For rings on which kicks are asked for by flags, and for others by event indices.
+    pub(crate) fn both(kind: Kind) -> [Self; 2] {
+        [false, true].map(|event_index| Self {
             bytes: RefCell::new(vec![0; SIZE as usize]),
             kind,
-        }
+            event_index,
+        })
     }
 
     pub(crate) fn driver(&self) -> View<'_> {
@@ -143,7 +146,11 @@ impl Memory {
             let size = BUFFERS.end - BUFFERS.start;
             LinkLayout::new(window, to_driver?, to_device?, buffers, size)
         };
-        judged().expect("a layout of our own")
+        let layout = judged().expect("a layout of our own");
+        match self.event_index {
+            true => layout.with_event_index(),
+            false => layout,
+        }
     }
 
     /// A word, whoever may write it.

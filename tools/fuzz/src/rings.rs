@@ -14,49 +14,55 @@ use crate::memory::{BUFFER, COUNT, Kind, Memory, SIZE, View, indices};
 
 /// The driver's side of split rings against a device.
 pub fn driver(script: &[u8]) {
-    as_driver::<Split>(&Memory::new(Kind::Split), script);
+    as_driver::<Split>(Kind::Split, script);
 }
 
 /// The device's side of split rings against a driver.
 pub fn device(script: &[u8]) {
-    as_device::<Split>(&Memory::new(Kind::Split), script);
+    as_device::<Split>(Kind::Split, script);
 }
 
 /// The driver's side of packed rings against a device.
 pub fn packed_driver(script: &[u8]) {
-    as_driver::<Packed>(&Memory::new(Kind::Packed), script);
+    as_driver::<Packed>(Kind::Packed, script);
 }
 
 /// The device's side of packed rings against a driver.
 pub fn packed_device(script: &[u8]) {
-    as_device::<Packed>(&Memory::new(Kind::Packed), script);
+    as_device::<Packed>(Kind::Packed, script);
 }
 
 /// One side of a symmetric link against the other, over split rings and over packed ones.
 pub fn symmetric(script: &[u8]) {
-    as_equal::<Split>(&Memory::new(Kind::Split), script);
-    as_equal::<Packed>(&Memory::new(Kind::Packed), script);
+    as_equal::<Split>(Kind::Split, script);
+    as_equal::<Packed>(Kind::Packed, script);
 }
 
-fn as_driver<K: RingKind>(memory: &Memory, script: &[u8]) {
-    let (ours, peer) = attach::<K>(memory);
-    Play::new(memory, ours, peer).follow(script);
-    let (driver, device) = attach::<K>(memory);
-    works(driver, device);
+fn as_driver<K: RingKind>(kind: Kind, script: &[u8]) {
+    for memory in &Memory::both(kind) {
+        let (ours, peer) = attach::<K>(memory);
+        Play::new(memory, ours, peer).follow(script);
+        let (driver, device) = attach::<K>(memory);
+        works(driver, device);
+    }
 }
 
-fn as_device<K: RingKind>(memory: &Memory, script: &[u8]) {
-    let (peer, ours) = attach::<K>(memory);
-    Play::new(memory, ours, peer).follow(script);
-    let (driver, device) = attach::<K>(memory);
-    works(driver, device);
+fn as_device<K: RingKind>(kind: Kind, script: &[u8]) {
+    for memory in &Memory::both(kind) {
+        let (peer, ours) = attach::<K>(memory);
+        Play::new(memory, ours, peer).follow(script);
+        let (driver, device) = attach::<K>(memory);
+        works(driver, device);
+    }
 }
 
-fn as_equal<K: RingKind>(memory: &Memory, script: &[u8]) {
-    let [ours, peer] = attach_alike::<K>(memory);
-    Play::new(memory, ours, peer).follow(script);
-    let [one, other] = attach_alike::<K>(memory);
-    works(one, other);
+fn as_equal<K: RingKind>(kind: Kind, script: &[u8]) {
+    for memory in &Memory::both(kind) {
+        let [ours, peer] = attach_alike::<K>(memory);
+        Play::new(memory, ours, peer).follow(script);
+        let [one, other] = attach_alike::<K>(memory);
+        works(one, other);
+    }
 }
 
 /// What a step does.

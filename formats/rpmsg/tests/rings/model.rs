@@ -1,11 +1,13 @@
-//! Both roles against a model: two queues of bytes.
+//! Both roles against a model: two queues of bytes, and who has to be kicked.
 
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
-use rpmsg::{Error, Link, Queue, RxBuffer, SharedMemory, TxBuffer};
+use rpmsg::{Error, Link, Queue, Quirks, RxBuffer, SharedMemory, TxBuffer};
 
-use crate::support::{COUNT, Kind, Memory, both, device_of, driver_of, symmetric_of};
+use crate::support::{
+    BUFFER, COUNT, DeviceOf, DriverOf, Kind, Memory, both, layout_of, symmetric_at,
+};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -37,19 +39,22 @@ fn action() -> impl Strategy<Value = Action> {
 /// One side with what it holds, and what it has sent so far.
 struct Side<M, R, T = R> {
     link: Link<M, R, T>,
+    /// Kicks are asked for by an index instead of a flag.
+    event_index: bool,
     reserved: VecDeque<TxBuffer>,
     held: VecDeque<(RxBuffer, Vec<u8>)>,
     staged: VecDeque<Vec<u8>>,
     /// Sent and flushed, not yet received by the other side.
     sent: VecDeque<Vec<u8>>,
-    /// Whether it asks to be kicked for messages.
+    /// Whether it has to be kicked for the next messages.
     wants_kick: bool,
 }
 
 impl<M: SharedMemory, R: Queue, T: Queue> Side<M, R, T> {
-    fn new(link: Link<M, R, T>) -> Self {
+    fn new(link: Link<M, R, T>, event_index: bool) -> Self {
         Self {
             link,
+            event_index,
             reserved: VecDeque::new(),
             held: VecDeque::new(),
             staged: VecDeque::new(),
@@ -58,7 +63,7 @@ impl<M: SharedMemory, R: Queue, T: Queue> Side<M, R, T> {
         }
     }
 
-    fn act(&mut self, action: Action, inbox: &mut VecDeque<Vec<u8>>, peer_wants: bool) {
+    fn act(&mut self, action: Action, inbox: &mut VecDeque<Vec<u8>>, peer_wants: &mut bool) {
         match action {
             Action::Send(bytes) => match self.link.send(1, 2, &bytes) {
                 Ok(()) => self.staged.push_back(bytes),
@@ -104,13 +109,16 @@ impl<M: SharedMemory, R: Queue, T: Queue> Side<M, R, T> {
             Action::Flush => {
                 let sent_any = !self.staged.is_empty();
                 let kick = self.link.flush();
-                assert!(!sent_any || !peer_wants || kick.is_needed());
+                assert!(!sent_any || !*peer_wants || kick.is_needed());
+                // An index asks for one kick.
+                *peer_wants &= !sent_any || !self.event_index;
                 self.sent.append(&mut self.staged);
             }
             Action::Wake(message, buffer) => {
                 let waiting = self.link.wake_on_message(message).unwrap();
                 assert_eq!(waiting, !inbox.is_empty());
-                self.wants_kick = message;
+                // Who has messages does not sleep, so an index need not ask for more of them (rpmsg-lifecycle.md, L14).
+                self.wants_kick = message && !(waiting && self.event_index);
                 self.link.wake_on_buffer(buffer).unwrap();
             }
         }
@@ -125,12 +133,12 @@ impl<M: SharedMemory, R: Queue, T: Queue> Side<M, R, T> {
 
     fn finish(&mut self, inbox: &mut VecDeque<Vec<u8>>) {
         while !self.reserved.is_empty() {
-            self.act(Action::AbandonOldest, inbox, false);
+            self.act(Action::AbandonOldest, inbox, &mut false);
         }
         while !self.held.is_empty() {
-            self.act(Action::ReleaseOldest, inbox, false);
+            self.act(Action::ReleaseOldest, inbox, &mut false);
         }
-        self.act(Action::Flush, inbox, false);
+        self.act(Action::Flush, inbox, &mut false);
     }
 }
 
@@ -142,13 +150,21 @@ proptest! {
 }
 
 fn compare<K: Kind>(actions: &[(bool, Action)]) {
-    let memory = Memory::of::<K>();
-    let mut host = Side::new(driver_of::<K>(&memory));
-    let mut core = Side::new(device_of::<K>(&memory));
-    follow(&mut host, &mut core, actions);
-    let memory = Memory::of::<K>();
-    let [mut one, mut other] = symmetric_of::<K>(&memory).map(Side::new);
-    follow(&mut one, &mut other, actions);
+    let (plain, quirks) = (layout_of::<K>(), Quirks::default());
+    for (layout, event_index) in [(plain, false), (plain.with_event_index(), true)] {
+        let memory = Memory::of::<K>();
+        let driver = DriverOf::<K>::attach(memory.driver(), layout, BUFFER, 1, quirks).unwrap();
+        let device = DeviceOf::<K>::attach(memory.device(), layout, 1, quirks).unwrap();
+        let (mut host, mut core) = (
+            Side::new(driver, event_index),
+            Side::new(device, event_index),
+        );
+        follow(&mut host, &mut core, actions);
+        let memory = Memory::of::<K>();
+        let sides = symmetric_at::<K>(&memory, layout);
+        let [mut one, mut other] = sides.map(|side| Side::new(side, event_index));
+        follow(&mut one, &mut other, actions);
+    }
 }
 
 /// Does all of it, and then proves that every message arrives and no buffer was lost on the way.
@@ -159,18 +175,18 @@ fn follow<M: SharedMemory, R: Queue, T: Queue, P: Queue, Q: Queue>(
 ) {
     for (by_host, action) in actions.iter().cloned() {
         if by_host {
-            host.act(action, &mut core.sent, core.wants_kick);
+            host.act(action, &mut core.sent, &mut core.wants_kick);
         } else {
-            core.act(action, &mut host.sent, host.wants_kick);
+            core.act(action, &mut host.sent, &mut host.wants_kick);
         }
     }
     host.finish(&mut core.sent);
     core.finish(&mut host.sent);
     while !host.sent.is_empty() {
-        core.act(Action::Receive, &mut host.sent, false);
+        core.act(Action::Receive, &mut host.sent, &mut false);
     }
     while !core.sent.is_empty() {
-        host.act(Action::Receive, &mut core.sent, false);
+        host.act(Action::Receive, &mut core.sent, &mut false);
     }
     host.finish(&mut core.sent);
     core.finish(&mut host.sent);

@@ -366,7 +366,14 @@ pub(crate) type SymmetricOf<'a, K> = Symmetric<Side<'a>, CAPACITY, K>;
 
 /// Both sides of a symmetric link: the one that sends in ring 1, and the other one.
 pub(crate) fn symmetric_of<K: Kind>(memory: &Memory) -> [SymmetricOf<'_, K>; 2] {
-    let layout = layout_of::<K>();
+    symmetric_at(memory, layout_of::<K>())
+}
+
+/// The same with a layout of one's own.
+pub(crate) fn symmetric_at<K: Kind>(
+    memory: &Memory,
+    layout: LinkLayout,
+) -> [SymmetricOf<'_, K>; 2] {
     let sides = [Ring::ToDevice, Ring::ToDriver].map(|ring| (ring, memory.symmetric(ring)));
     for (ring, side) in &sides {
         SymmetricOf::<K>::prepare(side, &layout, *ring, BUFFER).unwrap();
