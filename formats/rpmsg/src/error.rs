@@ -158,6 +158,14 @@ pub enum Error {
         /// Those too many.
         features: u64,
     },
+    /// One side does what is offered on a symmetric link, and the other one does not (rpmsg-features.md, F13).
+    #[error(
+        "features {features:#x} are one side's alone; on a symmetric link both have them or neither"
+    )]
+    FeaturesSymmetric {
+        /// Those.
+        features: u64,
+    },
     /// The header says that the message is longer than what was delivered.
     #[error("{ring}: message of {len} bytes in a buffer of {room}")]
     MessageLength {

@@ -18,6 +18,8 @@ impl Features {
     pub const VERSION_1: Self = Self(1 << 32);
     /// VIRTIO_F_RING_PACKED: both rings are packed.
     pub const PACKED_RING: Self = Self(1 << 34);
+    /// Ours alone, between processes: each side owns the buffers that it sends in (rpmsg-features.md, F13).
+    pub const SYMMETRIC: Self = Self(1 << 63);
 
     /// Bit n is feature n.
     pub const fn from_bits(bits: u64) -> Self {
@@ -95,7 +97,8 @@ impl Agreement {
             true => Asked::of(offer, config)?,
             false => None,
         };
-        Ok(Self::new(common(offer, known), asked))
+        let wanted = Features(known.0 & Features::SYMMETRIC.0);
+        Self::new(common(offer, known), asked).tied(offer.with(wanted))
     }
 
     /// What is left of it for a driver that does no more than `known`.
@@ -127,7 +130,17 @@ impl Agreement {
             true => Asked::of(offer, config)?.filter(|asked| accepted.has(asked.by)),
             false => None,
         };
-        Ok(Self::new(accepted, asked))
+        Self::new(accepted, asked).tied(offer)
+    }
+
+    /// Of a symmetric offer, what concerns the ring that its device has prepared already is accepted as a whole (F13).
+    fn tied(self, offer: Features) -> Result<Self, Error> {
+        let needed = offer.with(Features::BUFFER_SIZES).with(Features::VERSION_1);
+        let features = (needed.0 ^ self.features.0) & TIED.0;
+        if offer.has(Features::SYMMETRIC) && features != 0 {
+            return Err(Error::FeaturesSymmetric { features });
+        }
+        Ok(self)
     }
 
     fn new(common: Features, asked: Option<Asked>) -> Self {
@@ -238,6 +251,11 @@ const BIT_2: Features = Features(1 << 2);
 const BIT_3: Features = Features(1 << 3);
 /// VIRTIO_F_FEATURES_HIGH of VirtIO's drafts before 0.9.5: there are features above 31.
 pub(crate) const UPPER_HALF: Features = Features(1 << 31);
+/// What the ring that a device of a symmetric link prepares depends on.
+const TIED: Features = Features::SYMMETRIC
+    .with(Features::BUFFER_SIZES)
+    .with(Features::PACKED_RING)
+    .with(Features::VERSION_1);
 /// The configuration that Linux reads.
 const LINUX: usize = 11;
 /// The configuration of NuttX and of Linux' first proposal: two sizes and what else there may be.

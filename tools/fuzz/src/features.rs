@@ -9,7 +9,9 @@ pub fn features(input: &[u8]) {
     };
     let offer = Features::from_bits(u64::from_le_bytes(*bits));
     table(offer, config);
-    for known in [Features::default(), KNOWN, Features::from_bits(u64::MAX)] {
+    let all = Features::from_bits(u64::MAX);
+    let parts = [Features::default(), KNOWN, all.without(Features::SYMMETRIC)];
+    for known in parts.into_iter().chain([all]) {
         let Ok(agreed) = Agreement::of_driver(offer, config, known) else {
             continue;
         };

@@ -10,7 +10,7 @@ fn f1_a_driver_accepts_what_it_implements_of_what_is_offered_and_no_more() {
         (0, ALL, 0),
         (ALL, 0, 0),
         (1, ALL, 1),
-        (!BUFSZ & !NUTTX, ALL, ALL & !BUFSZ),
+        (!BUFSZ & !NUTTX & !SYMMETRIC, ALL, ALL & !BUFSZ),
         (1 | 1 << 28 | 1 << 29, ALL, 1 | 1 << 29),
         (1 | 1 << 29, 1, 1),
     ] {
@@ -262,6 +262,52 @@ fn table(word: u32, config: &[u8]) -> Result<(u64, &[u8]), Error> {
     Features::of_table(word, config).map(|(offer, config)| (offer.bits(), config))
 }
 
+#[test]
+fn f13_what_a_symmetric_ring_was_prepared_by_is_accepted_as_a_whole_or_refused() {
+    let base = SYMMETRIC | VERSION_1 | BUFSZ;
+    let driver = |offer, known| {
+        let agreed = driver(offer, &LINUX, known);
+        agreed.map(|agreed| (agreed.features().bits(), agreed.sizes().is_some()))
+    };
+    for (offer, known) in [
+        (base, base),
+        (base | 1, base | PACKED),
+        (base | PACKED, base | PACKED | 1 << 29),
+    ] {
+        assert_eq!(driver(offer, known), Ok((offer & known, true)));
+    }
+    for (offer, known, features) in [
+        (base, base & !SYMMETRIC, SYMMETRIC),
+        (base & !SYMMETRIC, base, SYMMETRIC),
+        (0, base, base),
+        (base | PACKED, base, PACKED),
+        (base, base & !BUFSZ, BUFSZ),
+        (base & !BUFSZ, base, BUFSZ),
+        (base, base & !VERSION_1, SYMMETRIC | VERSION_1),
+    ] {
+        let refused = Err(Error::FeaturesSymmetric { features });
+        assert_eq!(driver(offer, known), refused, "{offer:#x} {known:#x}");
+    }
+    let device = |offer, accepted| {
+        let (offer, accepted) = (Features::from_bits(offer), Features::from_bits(accepted));
+        Agreement::of_device(offer, &LINUX, accepted).map(|agreed| agreed.features().bits())
+    };
+    assert_eq!(device(base | PACKED | 1, base | PACKED), Ok(base | PACKED));
+    for (offer, accepted, features) in [
+        (base, 0, base),
+        (base, base & !SYMMETRIC, SYMMETRIC),
+        (base | PACKED, base, PACKED),
+        (base, base & !BUFSZ, BUFSZ),
+    ] {
+        let refused = Err(Error::FeaturesSymmetric { features });
+        assert_eq!(device(offer, accepted), refused, "{offer:#x} {accepted:#x}");
+    }
+    let refused = Error::FeaturesNotOffered {
+        features: SYMMETRIC,
+    };
+    assert_eq!(device(base & !SYMMETRIC, base), Err(refused));
+}
+
 fn driver(offer: u64, config: &[u8], known: u64) -> Result<Agreement, Error> {
     let (offer, known) = (Features::from_bits(offer), Features::from_bits(known));
     Agreement::of_driver(offer, config, known)
@@ -292,4 +338,5 @@ const CPUNAME: u64 = 1 << 3;
 const UPPER: u32 = 1 << 31;
 const VERSION_1: u64 = 1 << 32;
 const PACKED: u64 = 1 << 34;
+const SYMMETRIC: u64 = 1 << 63;
 const ALL: u64 = 1 | BUFSZ | 1 << 29 | VERSION_1 | PACKED;
