@@ -10,23 +10,32 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Terms {
     /// In a resource table: what we agree on with the firmware follows from the secure world's copy of it (F9).
     Table(Agreement),
-    /// In two lines of the table page at this offset, between processes, for which the window was divided into buffers of these
-    /// sizes (F10).
-    Lines(u32, BufferSizes),
+    /// In two lines of the table page, between processes (F10).
+    Lines(Lines),
+}
+
+/// Between processes, what follows from how they divided the window, and where the rest stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lines {
+    /// Offset of the table page.
+    pub(crate) page: u32,
+    /// Bytes of the buffers for which there is room.
+    pub(crate) sizes: BufferSizes,
+    /// Each side owns the buffers that it sends in (rpmsg-rings.md 4).
+    pub(crate) symmetric: bool,
 }
 
 impl Terms {
     /// A device: says what it offers, before it says that it is there (L2).
     pub(crate) fn offer<M: SharedMemory>(self, memory: &M, known: Features) {
-        if let Terms::Lines(page, sizes) = self {
+        if let Terms::Lines(lines) = self {
             let mut line = [0; 24];
             let (head, config) = line.split_at_mut(12);
-            head.copy_from_slice(&words(known));
-            let form = Agreement::config(sizes);
-            for (to, from) in config.iter_mut().zip(form) {
+            head.copy_from_slice(&words(lines.known(known)));
+            for (to, from) in config.iter_mut().zip(lines.config()) {
                 *to = from;
             }
-            write(memory, page.saturating_add(OFFERED), &line);
+            write(memory, lines.page.saturating_add(OFFERED), &line);
         }
     }
 
@@ -38,10 +47,10 @@ impl Terms {
     ) -> Result<Agreement, rpmsg::Error> {
         match self {
             Terms::Table(agreement) => Ok(agreement.within(known)),
-            Terms::Lines(page, _) => {
-                let line: [u8; 24] = read(memory, page.saturating_add(OFFERED));
+            Terms::Lines(lines) => {
+                let line: [u8; 24] = read(memory, lines.page.saturating_add(OFFERED));
                 let (offer, config) = offered(&line);
-                Agreement::of_driver(offer, config, known)
+                Agreement::of_driver(offer, config, lines.known(known))
             }
         }
     }
@@ -55,9 +64,9 @@ impl Terms {
     ) {
         match self {
             Terms::Table(_) => status.accept(memory, agreement.features()),
-            Terms::Lines(page, _) => {
+            Terms::Lines(lines) => {
                 let line = words(agreement.features());
-                write(memory, page.saturating_add(ACCEPTED), &line);
+                write(memory, lines.page.saturating_add(ACCEPTED), &line);
             }
         }
     }
@@ -68,11 +77,50 @@ impl Terms {
         memory: &M,
         known: Features,
     ) -> Result<Agreement, rpmsg::Error> {
-        let Terms::Lines(page, sizes) = self else {
+        let Terms::Lines(lines) = self else {
             return Ok(Agreement::default());
         };
-        let line: [u8; 12] = read(memory, page.saturating_add(ACCEPTED));
-        Agreement::of_device(known, &Agreement::config(sizes), features(&line))
+        let line: [u8; 12] = read(memory, lines.page.saturating_add(ACCEPTED));
+        Agreement::of_device(lines.known(known), &lines.config(), features(&line))
+    }
+
+    /// A device of a symmetric link: what there will be, as its ring is prepared before anything is accepted (F13).
+    pub(crate) fn foreseen(self, known: Features) -> Result<Agreement, rpmsg::Error> {
+        match self {
+            Terms::Table(agreement) => Ok(agreement),
+            Terms::Lines(lines) => {
+                let offer = lines.known(known);
+                Agreement::of_device(offer, &lines.config(), offer)
+            }
+        }
+    }
+
+    /// Whether each side owns the buffers that it sends in. No firmware's link is: what a table offers is accepted by [`KNOWN`].
+    pub(crate) fn is_symmetric(&self) -> bool {
+        matches!(
+            self,
+            Terms::Lines(Lines {
+                symmetric: true,
+                ..
+            })
+        )
+    }
+}
+
+impl Lines {
+    /// What we do of what we would do at most: whether the link is symmetric is not for that to say.
+    fn known(&self, most: Features) -> Features {
+        match self.symmetric {
+            true => most
+                .with(Features::SYMMETRIC)
+                .with(Features::BUFFER_SIZES)
+                .with(Features::VERSION_1),
+            false => most.without(Features::SYMMETRIC),
+        }
+    }
+
+    fn config(&self) -> [u8; 11] {
+        Agreement::config(self.sizes)
     }
 }
 
@@ -163,13 +211,14 @@ pub(crate) const KNOWN: Features = Features::NAME_SERVICE
     .with(Features::EVENT_INDEX)
     .with(Features::VERSION_1)
     .with(Features::PACKED_RING);
-const NAMES: [(Features, &str); 6] = [
+const NAMES: [(Features, &str); 7] = [
     (Features::NAME_SERVICE, "name-service"),
     (Features::BUFFER_SIZES, "buffer-sizes"),
     (Features::from_bits(1 << 2), "buffer-sizes-nuttx"),
     (Features::EVENT_INDEX, "event-index"),
     (Features::VERSION_1, "version-1"),
     (Features::PACKED_RING, "packed-ring"),
+    (Features::SYMMETRIC, "symmetric"),
 ];
 /// "CWFT".
 const MAGIC: u32 = 0x5446_5743;

@@ -77,6 +77,12 @@ pub enum Error {
     /// What was handed out at a meeting is not a window and a doorbell.
     #[error("what was handed out is no window with a doorbell")]
     Invitation,
+    /// The meeting is of another version than we are.
+    #[error("the meeting hands out version {} of a link, and we know version 3", version.escape_ascii())]
+    InvitationVersion {
+        /// The last byte of its magic, a digit.
+        version: u8,
+    },
     /// The peer's rings broke a rule, which ended the link; a new one begins.
     #[error("the peer broke the link: {0}")]
     LinkBroken(rpmsg::Error),
@@ -258,6 +264,9 @@ impl Error {
                 Some("see /sys/class/virtio-ports/*/name, and the platform file")
             }
             Error::Invitation => Some("is it a meeting of corewarden that listens there?"),
+            Error::InvitationVersion { .. } => {
+                Some("both programs have to be of the same version of corewarden")
+            }
             Error::Socket {
                 operation: SocketOperation::Lock,
                 errno: EAGAIN,

@@ -64,7 +64,7 @@ use crate::socket::{Access, Listener, Packet, connect, receive, send};
 pub enum Role {
     /// The side that serves.
     Device,
-    /// The side that owns the buffers.
+    /// The side that owns the buffers; on a symmetric link, that waits for the other one's.
     Driver,
 }
 
@@ -161,7 +161,7 @@ impl AsFd for Meeting {
 ///
 /// # Errors
 /// [`Error::Socket`] where nobody is there, [`Error::TimeLimit`] where nobody answers, [`Error::Invitation`] where the answer
-/// is none.
+/// is none, [`Error::InvitationVersion`] where it is that of another version.
 pub fn join(path: &Path, role: Role, options: Options, limit: Limit<'_>) -> Result<Hub, Error> {
     let host = connect(path)?;
     send(&host, role.word(), &[])?;
@@ -174,11 +174,9 @@ pub fn join(path: &Path, role: Role, options: Options, limit: Limit<'_>) -> Resu
             break packet;
         }
     };
-    let geometry = room.get(..packet.length).and_then(geometry_of);
+    let geometry = geometry_of(room.get(..packet.length).unwrap_or_default())?;
     let descriptors = <[OwnedFd; 2]>::try_from(packet.descriptors);
-    let (Some(geometry), Ok([window, bell])) = (geometry, descriptors) else {
-        return Err(Error::Invitation);
-    };
+    let [window, bell] = descriptors.map_err(|_| Error::Invitation)?;
     let bell = BytePort::socket(bell).ok_or(Error::Invitation)?;
     let window = Window::sealed(&window, geometry.window_size())?;
     let place = Place::between_processes(&geometry, &window)?;
@@ -192,7 +190,7 @@ pub fn join(path: &Path, role: Role, options: Options, limit: Limit<'_>) -> Resu
     }
 }
 
-/// Magic, descriptors, bytes of a buffer, slots each way, bytes of a slot.
+/// Magic, descriptors, bytes of a buffer, slots each way, bytes of a slot, and 1 where each side owns what it sends in.
 fn invitation(geometry: Geometry) -> Vec<u8> {
     let (descriptors, slots) = (geometry.descriptors.into(), geometry.slots.into());
     let words = [
@@ -201,28 +199,45 @@ fn invitation(geometry: Geometry) -> Vec<u8> {
         geometry.buffer_size,
         slots,
         geometry.slot_size,
+        geometry.symmetric.into(),
     ];
     words.into_iter().flat_map(u32::to_le_bytes).collect()
 }
 
-fn geometry_of(invitation: &[u8]) -> Option<Geometry> {
+fn geometry_of(invitation: &[u8]) -> Result<Geometry, Error> {
+    let unlike = Error::Invitation;
     let (words, []) = invitation.as_chunks::<4>() else {
-        return None;
+        return Err(unlike);
     };
     let words: Vec<_> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
-    let [MAGIC, descriptors, buffer_size, slots, slot_size] = *words else {
-        return None;
+    let [magic, ..] = *words else {
+        return Err(unlike);
     };
-    Some(Geometry {
-        descriptors: descriptors.try_into().ok()?,
+    if magic != MAGIC {
+        return Err(match magic.to_le_bytes() {
+            [b'C', b'W', b'L', version] => Error::InvitationVersion { version },
+            _ => unlike,
+        });
+    }
+    let [_, descriptors, buffer_size, slots, slot_size, symmetric] = *words else {
+        return Err(unlike);
+    };
+    Ok(Geometry {
+        descriptors: descriptors.try_into().map_err(|_| unlike)?,
         buffer_size,
-        slots: slots.try_into().ok()?,
+        slots: slots.try_into().map_err(|_| unlike)?,
         slot_size,
+        symmetric: match symmetric {
+            0 => false,
+            1 => true,
+            _ => return Err(unlike),
+        },
     })
 }
 
-/// "CWL2": the second version of what a meeting hands out; the first knew no slots, and its doorbells were event counters.
-const MAGIC: u32 = 0x324c_5743;
+/// "CWL3": the third version of what a meeting hands out. The first knew no slots, and its doorbells were event counters; the
+/// second no symmetric links.
+const MAGIC: u32 = 0x334c_5743;
 /// How many are attended to at once.
 const GUESTS: usize = 16;
 /// How long they may take to say which side they are.

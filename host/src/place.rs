@@ -11,7 +11,7 @@ use rpmsg::{
 };
 use rpmsg_pool::PoolLayout;
 
-use crate::agreement::{KNOWN, Terms};
+use crate::agreement::{KNOWN, Lines, Terms};
 use crate::doorbell::Doorbell;
 use crate::error::Error;
 use crate::shared_memory::SharedMemory;
@@ -74,7 +74,8 @@ pub struct Slots {
 }
 
 impl Place {
-    /// The place of a firmware's device, from what the secure world keeps and the shared copy's changeable fields.
+    /// The place of a firmware's device, from what the secure world keeps and the shared copy's changeable fields. Its driver owns all
+    /// buffers: a firmware's link is never symmetric, and one that offers that is refused.
     ///
     /// # Errors
     /// [`Error::ResourceTable`] where the master or the shared copy of the table breaks a rule, [`Error::NoRpmsgDevice`]
@@ -173,7 +174,11 @@ impl Place {
             starts: 1,
             page: 0,
             notify_ids: [0, 1],
-            terms: Terms::Lines(0, geometry.buffer_size.into()),
+            terms: Terms::Lines(Lines {
+                page: 0,
+                sizes: geometry.buffer_size.into(),
+                symmetric: geometry.symmetric,
+            }),
             window,
             pools: None,
         };
@@ -234,18 +239,21 @@ impl Place {
             true => layout.with_event_index(),
             false => layout,
         };
-        match features.has(Features::PACKED_RING) {
-            true => Rings::Packed(events(self.packed)),
-            false => Rings::Split(events(self.layout)),
+        let packed = features.has(Features::PACKED_RING);
+        Rings {
+            layout: events(if packed { self.packed } else { self.layout }),
+            packed,
+            symmetric: features.has(Features::SYMMETRIC),
         }
     }
 }
 
-/// The rings of a link, of either kind.
+/// The rings of a link, and which of the four kinds it is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Rings {
-    Packed(LinkLayout),
-    Split(LinkLayout),
+pub(crate) struct Rings {
+    pub(crate) layout: LinkLayout,
+    pub(crate) packed: bool,
+    pub(crate) symmetric: bool,
 }
 
 /// How two processes divide a window between them: a table page, two rings, the buffers of both, and the slots of both.
@@ -259,6 +267,10 @@ pub struct Geometry {
     pub slots: u16,
     /// Bytes of one slot: a multiple of 64.
     pub slot_size: u32,
+    /// Whether the link is symmetric (rpmsg-rings.md 4): each side owns the buffers that it sends in, instead of the driver those of
+    /// both directions. Then neither writes a ring on which the other one may still be, and a driver waits for its device without
+    /// the time limit of [`crate::hub::Options::handshake`]. Both sides say the same here, or there is no link.
+    pub symmetric: bool,
 }
 
 impl Default for Geometry {
@@ -268,6 +280,7 @@ impl Default for Geometry {
             buffer_size: 512,
             slots: 0,
             slot_size: 0,
+            symmetric: false,
         }
     }
 }
@@ -383,6 +396,7 @@ mod tests {
                     buffer_size,
                     slots,
                     slot_size,
+                    ..Geometry::default()
                 };
                 let size = geometry.window_size();
                 let (window, fd) = Mapping::memfd(size).unwrap();

@@ -25,9 +25,20 @@ fn two_processes_talk_again_whenever_either_of_them_was_killed() {
 #[test]
 fn two_processes_talk_again_over_packed_rings_whenever_either_of_them_was_killed() {
     let name = "two_processes_talk_again_over_packed_rings_whenever_either_of_them_was_killed";
-    let echo = |path: &Path| echo_with(path, packed());
-    let drive = |path: &Path| drive_with(path, packed());
-    kill_again_and_again(name, Geometry::default(), echo, drive);
+    kill_again_and_again(name, Geometry::default(), echo_packed, drive_packed);
+}
+
+#[test]
+fn two_processes_talk_again_over_a_symmetric_link_whenever_either_of_them_was_killed() {
+    let name = "two_processes_talk_again_over_a_symmetric_link_whenever_either_of_them_was_killed";
+    kill_again_and_again(name, SYMMETRIC, echo, drive);
+}
+
+#[test]
+fn two_processes_talk_again_over_a_packed_symmetric_link_whenever_either_of_them_was_killed() {
+    let name =
+        "two_processes_talk_again_over_a_packed_symmetric_link_whenever_either_of_them_was_killed";
+    kill_again_and_again(name, SYMMETRIC, echo_packed, drive_packed);
 }
 
 #[test]
@@ -106,17 +117,30 @@ fn nobody_joins_where_nobody_meets_or_a_stranger_answers() {
 
 #[test]
 fn a_doorbell_that_is_no_socket_is_not_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("link");
-    // A window as it should be, and a pipe that would ring for ever once its other end is gone.
-    let script = "import fcntl,os,socket,struct,sys\n\
-        w=os.memfd_create('w',os.MFD_ALLOW_SEALING);os.ftruncate(w,1<<20);fcntl.fcntl(w,1033,2)\n\
-        s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
-        s.bind(sys.argv[1]);s.listen();print('ready',flush=True)\n\
-        c,_=s.accept();c.recv(100)\n\
-        socket.send_fds(c,[struct.pack('<4s4I',b'CWL2',256,512,0,0)],[w,os.pipe()[0]]);c.recv(100)";
-    let joined = join_at(script, &path);
+    // A pipe would ring for ever once its other end is gone.
+    let joined = join_by("struct.pack('<4s5I',b'CWL3',256,512,0,0,0)", "os.pipe()");
     assert_eq!(joined, Err(Error::Invitation));
+}
+
+#[test]
+fn an_invitation_of_another_version_or_to_a_link_of_no_kind_is_refused_by_name() {
+    let bell = "[end.detach() for end in socket.socketpair(socket.AF_UNIX,socket.SOCK_DGRAM)]";
+    for (invitation, expected) in [
+        ("struct.pack('<4s5I',b'CWL3',256,512,0,0,1)", Ok(())),
+        ("struct.pack('<4s4I',b'CWL2',256,512,0,0)", older(b'2')),
+        ("struct.pack('<4s9I',b'CWL4',*range(9))", older(b'4')),
+        ("struct.pack('<4s5I',b'CWL3',256,512,0,0,2)", stranger()),
+        ("struct.pack('<4s4I',b'CWL3',256,512,0,0)", stranger()),
+        ("struct.pack('<4s5I',b'CWXX',256,512,0,0,1)", stranger()),
+    ] {
+        assert_eq!(join_by(invitation, bell), expected, "{invitation}");
+    }
+    fn older(version: u8) -> Result<(), Error> {
+        Err(Error::InvitationVersion { version })
+    }
+    fn stranger() -> Result<(), Error> {
+        Err(Error::Invitation)
+    }
 }
 
 #[test]
@@ -222,6 +246,20 @@ fn join_at(script: &str, path: &Path) -> Result<(), Error> {
     joined
 }
 
+/// Joins whoever hands out this invitation, a window as it should be, and one end of this doorbell, in words of Python.
+fn join_by(invitation: &str, bell: &str) -> Result<(), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        "import fcntl,os,socket,struct,sys\n\
+         w=os.memfd_create('w',os.MFD_ALLOW_SEALING);os.ftruncate(w,1<<20);fcntl.fcntl(w,1033,2)\n\
+         s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
+         s.bind(sys.argv[1]);s.listen();print('ready',flush=True)\n\
+         c,_=s.accept();c.recv(100);b={bell}\n\
+         socket.send_fds(c,[{invitation}],[w,b[0]]);c.recv(100)"
+    );
+    join_at(&script, &folder.path().join("link"))
+}
+
 /// What an example prints for each argument, beside another that serves it.
 fn examples_say(server: &str, client: &str, arguments: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
@@ -269,6 +307,10 @@ fn echo(path: &Path) {
     echo_with(path, Options::default());
 }
 
+fn echo_packed(path: &Path) {
+    echo_with(path, packed());
+}
+
 fn echo_with(path: &Path, options: Options) {
     let hub = join(path, Role::Device, options, long()).unwrap();
     let mut endpoint = hub.serve("echo", forever()).unwrap();
@@ -287,6 +329,10 @@ fn echo_with(path: &Path, options: Options) {
 /// The driver: counts up, and says how far it is. What was under way at a restart it sends again.
 fn drive(path: &Path) {
     drive_with(path, Options::default());
+}
+
+fn drive_packed(path: &Path) {
+    drive_with(path, packed());
 }
 
 fn drive_with(path: &Path, options: Options) {
@@ -473,4 +519,11 @@ const PROGRESS: &str = "echoed ";
 const STRIDE: u64 = 100;
 const POOL_STRIDE: u64 = 2;
 const SLOTS: u16 = 4;
+const SYMMETRIC: Geometry = Geometry {
+    descriptors: 256,
+    buffer_size: 512,
+    slots: 0,
+    slot_size: 0,
+    symmetric: true,
+};
 const KILLS: u32 = 20;

@@ -155,6 +155,7 @@ fn exit_of(error: Error) -> Exit {
         | Error::Displaced { .. }
         | Error::Doorbell { .. }
         | Error::Invitation
+        | Error::InvitationVersion { .. }
         | Error::LinkBroken(_)
         | Error::MessagesLost { .. }
         | Error::NoPeer { .. }

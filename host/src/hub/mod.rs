@@ -94,7 +94,7 @@ pub struct Options {
     /// What a device offers and a driver accepts, at most (rpmsg-features.md).
     pub features: Features,
     /// How long a driver waits until the device has left the rings alone. One that speaks no generations never says so,
-    /// and after this time the rings are written all the same.
+    /// and after this time the rings are written all the same; but those of a symmetric link never are (rpmsg-rings.md, R17).
     pub handshake: Duration,
     /// How long a sleep may be at most (five times as long where a driver's link is up): peers that speak no generations come
     /// and go without a ring. Where the peer is known to speak them it may be long.

@@ -599,11 +599,10 @@ impl Node {
         Ok(())
     }
 
-    /// What a device published before it restarted. Its successor leaves the rings alone until the driver has prepared them
-    /// anew (L7), so they still say what they said; a driver's successor may have gone on at its time limit (L5). What waited
-    /// in the ring for room has that now: it is no more than the ring holds.
+    /// What a peer published before it restarted, where its successor has left the rings alone so far. What waited in the ring
+    /// for room has that now: it is no more than the ring holds.
     fn take_in_the_last(&mut self, sign: RestartSign) {
-        if sign != RestartSign::Generation || !self.side.is_driver() {
+        if !self.side.keeps_the_last(sign) {
             return;
         }
         let mut room = vec![0; largest_message(&self.memory)];

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use rpmsg::{
-    BufferSizes, Device, DeviceLife, DeviceQueue, DeviceStep, Driver, DriverLife, DriverQueue,
-    DriverStep, Event, Kick, Packed, PackedDevice, PackedDriver, Quirks, RestartSign, Session,
+    Agreement, BufferSizes, Device, DeviceLife, DeviceQueue, DeviceStep, Driver, DriverLife,
+    DriverQueue, DriverStep, Event, Kick, Packed, PackedDevice, PackedDriver, Quirks, RestartSign,
+    Ring, Session, Split, Symmetric,
 };
 
 use super::Options;
@@ -59,7 +60,13 @@ pub(super) enum Lane {
     Driver(Box<Session<Window, DriverQueue<DESCRIPTORS>, ENDPOINTS>>),
     PackedDevice(Box<Session<Window, DeviceQueue<DESCRIPTORS, Packed>, ENDPOINTS>>),
     PackedDriver(Box<Session<Window, DriverQueue<DESCRIPTORS, Packed>, ENDPOINTS>>),
+    PackedSymmetric(Box<Either<Packed>>),
+    Symmetric(Box<Either<Split>>),
 }
+
+/// A session of either side of a symmetric link.
+type Either<K> =
+    Session<Window, DeviceQueue<DESCRIPTORS, K>, ENDPOINTS, DriverQueue<DESCRIPTORS, K>>;
 
 impl Side {
     pub(super) fn device(
@@ -69,7 +76,10 @@ impl Side {
         options: &Options,
     ) -> Result<Self, Error> {
         place.terms.offer(memory, options.features);
-        let life = DeviceLife::begin(memory, place.status);
+        let mut life = DeviceLife::begin(memory, place.status);
+        if place.terms.is_symmetric() {
+            life = life.symmetric();
+        }
         place.ring_all(bell)?;
         Ok(Side::Device { place, life })
     }
@@ -156,6 +166,15 @@ impl Side {
         }
     }
 
+    /// Whether the rings still say what they said before the peer restarted. Nobody writes a driver's before it says so (L5, L7), nor those
+    /// of a symmetric link (rpmsg-rings.md, R18); another device's driver may have gone on at its time limit (L5).
+    pub(super) fn keeps_the_last(&self, sign: RestartSign) -> bool {
+        match self {
+            Side::Device { place, .. } => place.terms.is_symmetric(),
+            Side::Driver { .. } => sign == RestartSign::Generation,
+        }
+    }
+
     pub(super) fn is_driver(&self) -> bool {
         matches!(self, Side::Driver { .. })
     }
@@ -183,13 +202,26 @@ fn step_device(
     // A driver that changes its mind all the time keeps us no longer than this.
     for _ in 0..STEPS {
         match life.step(memory) {
-            DeviceStep::Wait | DeviceStep::Prepare | DeviceStep::Run => return Ok(Turn::Rest),
+            DeviceStep::Wait | DeviceStep::Run => return Ok(Turn::Rest),
             DeviceStep::Kick => place.ring_all(bell)?,
+            DeviceStep::Prepare => {
+                let foreseen = place.terms.foreseen(options.features);
+                let prepared = foreseen.and_then(|agreement| {
+                    let sizes = sizes(&agreement, options);
+                    prepare(place.rings(&agreement), memory, Ring::ToDriver, sizes)
+                });
+                if let Err(error) = prepared {
+                    return Ok(Turn::Trouble(Error::Rpmsg(error)));
+                }
+                life.ready(memory);
+                place.ring_all(bell)?;
+            }
             DeviceStep::Detach(sign) => return Ok(Turn::Down(sign)),
             DeviceStep::Attach(generation) => {
                 let link = place.terms.accepted(memory, options.features);
                 let link = link.and_then(|agreement| {
-                    let lane = Lane::device(place.rings(&agreement), memory, generation)?;
+                    let sizes = sizes(&agreement, options);
+                    let lane = Lane::device(place.rings(&agreement), memory, sizes, generation)?;
                     Ok((lane, agreement))
                 });
                 return match link {
@@ -229,7 +261,11 @@ fn step_driver(
                     Some(last) => last.again(memory, place.status),
                     None => DriverLife::begin(memory, place.status, place.starts),
                 };
-                let until = now.checked_add(options.handshake);
+                // A side of a symmetric link takes no ring that the other one may still be on (rpmsg-rings.md, R17).
+                let until = match place.terms.is_symmetric() {
+                    true => None,
+                    false => now.checked_add(options.handshake),
+                };
                 *stage = Stage::Quieting { place, life, until };
                 place.ring_all(bell)?;
                 Ok(Turn::Rest)
@@ -259,7 +295,7 @@ fn step_driver(
             let generation = life.generation();
             let link = place.terms.agree(memory, options.features);
             let link = link.and_then(|agreement| {
-                let sizes = agreement.sizes().unwrap_or(options.buffer_size.into());
+                let sizes = sizes(&agreement, options);
                 let lane = Lane::driver(place.rings(&agreement), memory, sizes, generation)?;
                 Ok((lane, agreement, sizes))
             });
@@ -316,40 +352,77 @@ macro_rules! session {
             Lane::Driver($session) => $call,
             Lane::PackedDevice($session) => $call,
             Lane::PackedDriver($session) => $call,
+            Lane::PackedSymmetric($session) => $call,
+            Lane::Symmetric($session) => $call,
         }
     };
 }
 
 impl Lane {
-    fn device(rings: Rings, memory: &Window, generation: u32) -> Result<Self, rpmsg::Error> {
-        let (memory, quirks) = (memory.clone(), Quirks::default());
-        Ok(match rings {
-            Rings::Split(layout) => {
+    /// A device's, or the second side's of a symmetric link.
+    fn device(
+        rings: Rings,
+        memory: &Window,
+        sizes: BufferSizes,
+        generation: u32,
+    ) -> Result<Self, rpmsg::Error> {
+        let (layout, memory, quirks) = (rings.layout, memory.clone(), Quirks::default());
+        if rings.symmetric {
+            return Lane::symmetric(rings, memory, Ring::ToDriver, sizes, generation);
+        }
+        Ok(match rings.packed {
+            false => {
                 let link = Device::attach(memory, layout, generation, quirks)?;
                 Lane::Device(Box::new(Session::new(link)))
             }
-            Rings::Packed(layout) => {
+            true => {
                 let link = PackedDevice::attach(memory, layout, generation, quirks)?;
                 Lane::PackedDevice(Box::new(Session::new(link)))
             }
         })
     }
 
+    /// A driver's, or the first side's of a symmetric link; writes what rings are its to write.
     fn driver(
         rings: Rings,
         memory: &Window,
         sizes: BufferSizes,
         generation: u32,
     ) -> Result<Self, rpmsg::Error> {
-        let (memory, quirks) = (memory.clone(), Quirks::default());
-        Ok(match rings {
-            Rings::Split(layout) => {
+        let (layout, memory, quirks) = (rings.layout, memory.clone(), Quirks::default());
+        if rings.symmetric {
+            prepare(rings, &memory, Ring::ToDevice, sizes)?;
+            return Lane::symmetric(rings, memory, Ring::ToDevice, sizes, generation);
+        }
+        Ok(match rings.packed {
+            false => {
                 let link = Driver::attach(memory, layout, sizes, generation, quirks)?;
                 Lane::Driver(Box::new(Session::new(link)))
             }
-            Rings::Packed(layout) => {
+            true => {
                 let link = PackedDriver::attach(memory, layout, sizes, generation, quirks)?;
                 Lane::PackedDriver(Box::new(Session::new(link)))
+            }
+        })
+    }
+
+    /// Either side's, which sends in this ring.
+    fn symmetric(
+        rings: Rings,
+        memory: Window,
+        sending: Ring,
+        sizes: BufferSizes,
+        generation: u32,
+    ) -> Result<Self, rpmsg::Error> {
+        let layout = rings.layout;
+        Ok(match rings.packed {
+            false => {
+                let link = Symmetric::attach(memory, layout, sending, sizes, generation)?;
+                Lane::Symmetric(Box::new(Session::new(link)))
+            }
+            true => {
+                let link = Symmetric::attach(memory, layout, sending, sizes, generation)?;
+                Lane::PackedSymmetric(Box::new(Session::new(link)))
             }
         })
     }
@@ -395,6 +468,25 @@ impl Lane {
     pub(super) fn wake_on_buffer(&mut self, wanted: bool) -> Result<bool, rpmsg::Error> {
         session!(self, session => session.link().wake_on_buffer(wanted))
     }
+}
+
+/// Writes the ring empty in which our side of a symmetric link sends (rpmsg-rings.md, R17).
+fn prepare(
+    rings: Rings,
+    memory: &Window,
+    sending: Ring,
+    sizes: BufferSizes,
+) -> Result<(), rpmsg::Error> {
+    let layout = &rings.layout;
+    match rings.packed {
+        false => Symmetric::<_, DESCRIPTORS>::prepare(memory, layout, sending, sizes),
+        true => Symmetric::<_, DESCRIPTORS, Packed>::prepare(memory, layout, sending, sizes),
+    }
+}
+
+/// What was agreed on, or what is ours to say.
+fn sizes(agreement: &Agreement, options: &Options) -> BufferSizes {
+    agreement.sizes().unwrap_or(options.buffer_size.into())
 }
 
 /// Bytes the largest message can have.

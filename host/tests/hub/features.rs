@@ -69,6 +69,59 @@ fn f10_two_processes_agree_on_what_both_do_and_on_the_size_the_device_asks_for()
 }
 
 #[test]
+fn f13_both_sides_of_a_symmetric_link_say_that_it_is_one_and_of_which_kind() {
+    for bench in Bench::kinds() {
+        let _party = echo(bench.device());
+        let hub = bench.driver();
+        let echo = hub.connect("echo", long()).unwrap();
+        echo.send(b"?", long()).unwrap();
+        assert_eq!(echo.recv(long()).unwrap().payload, b"?");
+        let agreed = hub.counters().agreed;
+        let has = |name: &str| agreed.features.iter().any(|has| has == name);
+        assert_eq!(has("symmetric"), bench.geometry.symmetric);
+        assert_eq!(
+            has("packed-ring"),
+            bench.features.has(Features::PACKED_RING)
+        );
+        assert_eq!(agreed.buffer_to_driver, bench.geometry.buffer_size);
+    }
+}
+
+#[test]
+fn f13_sides_of_which_one_alone_is_symmetric_or_packed_refuse_each_other_by_name() {
+    let packed = Features::PACKED_RING;
+    let (none, symmetric) = (Features::default(), Features::SYMMETRIC);
+    for (device, driver, apart) in [
+        ((true, none), (false, none), Some(symmetric)),
+        ((false, none), (true, none), Some(symmetric)),
+        ((true, packed), (true, none), Some(packed)),
+        // The second side has its way.
+        ((true, none), (true, packed), None),
+    ] {
+        let mut bench = Bench::new();
+        let all = bench.features;
+        (bench.geometry.symmetric, bench.features) = (device.0, all.with(device.1));
+        let second = bench.device();
+        (bench.geometry.symmetric, bench.features) = (driver.0, all.with(driver.1));
+        let first = bench.driver();
+        let refused = loop {
+            second.pump().unwrap();
+            first.pump().unwrap();
+            if let Some(trouble) = first.trouble() {
+                break Some(trouble);
+            }
+            if second.generation().is_some() {
+                break None;
+            }
+        };
+        let features = apart.map(Features::bits);
+        let expected = features.map(|features| rpmsg::Error::FeaturesSymmetric { features });
+        assert_eq!(refused, expected.map(Error::Rpmsg));
+        assert_eq!(first.generation().is_none(), apart.is_some());
+    }
+}
+
+#[test]
 fn the_lines_of_two_processes_are_as_their_document_says() {
     let bench = Bench::new();
     let _party = echo(bench.device());

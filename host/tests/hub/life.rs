@@ -102,21 +102,22 @@ fn a_driver_that_restarts_ends_the_devices_handles_and_serving_again_works() {
 
 #[test]
 fn a_driver_that_another_displaced_says_so_and_does_not_fight_back() {
-    let bench = Bench::new();
-    let _echo = bench.echo();
-    let first = bench.driver();
-    let echo = first.connect("echo", long()).unwrap();
-    let second = bench.driver();
-    let other = second.connect("echo", long()).unwrap();
-    let generation = first.generation().unwrap();
-    let displaced = Error::Displaced { generation };
-    assert_eq!(first.pump(), Err(displaced));
-    assert_eq!(echo.recv(long()), Err(displaced));
-    assert_eq!(first.up(long()), Err(displaced));
-    drop((echo, first));
-    other.send(b"still here", long()).unwrap();
-    assert_eq!(other.recv(long()).unwrap().payload, b"still here");
-    assert_eq!(second.counters().restarts, 0);
+    for bench in Bench::kinds() {
+        let _echo = bench.echo();
+        let first = bench.driver();
+        let echo = first.connect("echo", long()).unwrap();
+        let second = bench.driver();
+        let other = second.connect("echo", long()).unwrap();
+        let generation = first.generation().unwrap();
+        let displaced = Error::Displaced { generation };
+        assert_eq!(first.pump(), Err(displaced));
+        assert_eq!(echo.recv(long()), Err(displaced));
+        assert_eq!(first.up(long()), Err(displaced));
+        drop((echo, first));
+        other.send(b"still here", long()).unwrap();
+        assert_eq!(other.recv(long()).unwrap().payload, b"still here");
+        assert_eq!(second.counters().restarts, 0);
+    }
 }
 
 #[test]
@@ -152,101 +153,107 @@ fn a_driver_whose_line_was_written_by_another_keeps_away_for_a_while_and_then_dr
 
 #[test]
 fn a_generation_that_the_peer_turned_back_comes_not_twice() {
-    let bench = Bench::new();
-    let _echo = bench.echo();
-    let hub = bench.driver();
-    let mut seen = Vec::new();
-    for _ in 0..3 {
-        let generation = hub.up(long()).unwrap();
-        assert!(!seen.contains(&generation), "{generation} again");
-        seen.push(generation);
-        // The line's magic: the next generation begins as if there had been none.
-        bench
-            .window
-            .store_u32(DRIVER_GENERATION - 4, 0, Ordering::Release);
-        while hub.generation() == Some(generation) {
-            hub.pump().unwrap();
+    for bench in Bench::kinds() {
+        let _echo = bench.echo();
+        let hub = bench.driver();
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let generation = hub.up(long()).unwrap();
+            assert!(!seen.contains(&generation), "{generation} again");
+            seen.push(generation);
+            // The line's magic: the next generation begins as if there had been none.
+            bench
+                .window
+                .store_u32(DRIVER_GENERATION - 4, 0, Ordering::Release);
+            while hub.generation() == Some(generation) {
+                hub.pump().unwrap();
+            }
         }
     }
 }
 
 #[test]
 fn a_lie_in_the_ring_ends_the_link_by_name_and_the_next_one_works() {
-    let bench = Bench::new();
-    let _echo = bench.echo();
-    let hub = bench.driver();
-    let mut echo = hub.connect("echo", long()).unwrap();
-    let index = bench.window.load_u16(USED_INDEX_0, Ordering::Acquire);
-    bench
-        .window
-        .store_u16(USED_INDEX_0, index.wrapping_add(0x4000), Ordering::Release);
-    match echo.recv(long()) {
-        Err(Error::LinkBroken(rpmsg::Error::PeerIndex { ring, .. })) => {
-            assert_eq!(ring, rpmsg::Ring::ToDriver);
+    let [split, _, symmetric, _] = Bench::kinds();
+    for (bench, peers) in [(split, USED_INDEX_0), (symmetric, AVAILABLE_INDEX_0)] {
+        let _echo = bench.echo();
+        let hub = bench.driver();
+        let mut echo = hub.connect("echo", long()).unwrap();
+        let index = bench.window.load_u16(peers, Ordering::Acquire);
+        bench
+            .window
+            .store_u16(peers, index.wrapping_add(0x4000), Ordering::Release);
+        match echo.recv(long()) {
+            Err(Error::LinkBroken(rpmsg::Error::PeerIndex { ring, .. })) => {
+                assert_eq!(ring, rpmsg::Ring::ToDriver);
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
+        echo.reopen(long()).unwrap();
+        echo.send(b"again", long()).unwrap();
+        assert_eq!(echo.recv(long()).unwrap().payload, b"again");
+        let counters = hub.counters();
+        assert_eq!((counters.lies, counters.restarts), (1, 1));
     }
-    echo.reopen(long()).unwrap();
-    echo.send(b"again", long()).unwrap();
-    assert_eq!(echo.recv(long()).unwrap().payload, b"again");
-    let counters = hub.counters();
-    assert_eq!((counters.lies, counters.restarts), (1, 1));
 }
 
 #[test]
 fn a_device_that_a_driver_lied_to_serves_the_next_link() {
-    let bench = Bench::new();
-    let device = bench.device();
-    let party = Party::start(move |flag| {
-        let mut service = device.serve("echo", long().unless(flag))?;
-        let broken = loop {
-            match service.recv(forever().unless(flag)) {
-                Ok(_) => {}
-                Err(Error::LinkBroken(error)) => break error,
-                Err(error) => return Err(error),
-            }
-        };
-        assert!(matches!(broken, rpmsg::Error::PeerIndex { .. }), "{broken}");
-        service.reopen(long().unless(flag))?;
-        let message = service.recv(long().unless(flag))?;
-        service.send(&message.payload, long())
-    });
-    let hub = bench.driver();
-    let mut echo = hub.connect("echo", long()).unwrap();
-    bench
-        .window
-        .store_u16(AVAILABLE_INDEX_1, 0x4000, Ordering::Release);
-    // The device drops the link and takes a new generation, which the driver sees (L9).
-    assert!(matches!(
-        echo.recv(long()),
-        Err(Error::PeerRestarted { .. })
-    ));
-    echo.reopen(long()).unwrap();
-    echo.send(b"again", long()).unwrap();
-    assert_eq!(echo.recv(long()).unwrap().payload, b"again");
-    party.end().unwrap();
+    let [split, _, symmetric, _] = Bench::kinds();
+    for bench in [split, symmetric] {
+        let device = bench.device();
+        let party = Party::start(move |flag| {
+            let mut service = device.serve("echo", long().unless(flag))?;
+            let broken = loop {
+                match service.recv(forever().unless(flag)) {
+                    Ok(_) => {}
+                    Err(Error::LinkBroken(error)) => break error,
+                    Err(error) => return Err(error),
+                }
+            };
+            assert!(matches!(broken, rpmsg::Error::PeerIndex { .. }), "{broken}");
+            service.reopen(long().unless(flag))?;
+            let message = service.recv(long().unless(flag))?;
+            service.send(&message.payload, long())
+        });
+        let hub = bench.driver();
+        let mut echo = hub.connect("echo", long()).unwrap();
+        bench
+            .window
+            .store_u16(AVAILABLE_INDEX_1, 0x4000, Ordering::Release);
+        // The device drops the link and takes a new generation, which the driver sees (L9).
+        assert!(matches!(
+            echo.recv(long()),
+            Err(Error::PeerRestarted { .. })
+        ));
+        echo.reopen(long()).unwrap();
+        echo.send(b"again", long()).unwrap();
+        assert_eq!(echo.recv(long()).unwrap().payload, b"again");
+        party.end().unwrap();
+    }
 }
 
 #[test]
 fn letting_go_of_a_hub_is_seen_by_the_peer_at_once() {
-    let bench = Bench::new();
-    let device = bench.device();
-    let party = Party::start(move |flag| {
-        let service = device.serve("any", long().unless(flag))?;
-        service.recv(long().unless(flag)).map(|_| ())
-    });
-    let hub = bench.driver();
-    hub.connect("any", long()).unwrap();
-    drop(hub);
-    while !party.is_finished() {
-        std::thread::yield_now();
+    for bench in Bench::kinds() {
+        let device = bench.device();
+        let party = Party::start(move |flag| {
+            let service = device.serve("any", long().unless(flag))?;
+            service.recv(long().unless(flag)).map(|_| ())
+        });
+        let hub = bench.driver();
+        hub.connect("any", long()).unwrap();
+        drop(hub);
+        while !party.is_finished() {
+            std::thread::yield_now();
+        }
+        let sign = Some(RestartSign::Generation);
+        let ended = party.end();
+        assert!(
+            matches!(ended, Err(Error::PeerRestarted { sign: seen, .. }) if seen == sign),
+            "{ended:?}"
+        );
     }
-    let sign = Some(RestartSign::Generation);
-    let ended = party.end();
-    assert!(
-        matches!(ended, Err(Error::PeerRestarted { sign: seen, .. }) if seen == sign),
-        "{ended:?}"
-    );
 }
 
 #[test]
@@ -290,6 +297,58 @@ fn a_device_that_does_not_run_is_waited_for_and_then_the_rings_wait_for_it() {
 }
 
 #[test]
+fn r17_a_first_side_waits_for_the_second_however_short_the_time_for_the_handshake_is() {
+    for bench in Bench::kinds() {
+        if !bench.geometry.symmetric {
+            continue;
+        }
+        let options = Options {
+            handshake: Duration::ZERO,
+            ..bench.options()
+        };
+        let hub = bench.driver_with(options);
+        let mut rings = vec![0; 0x3500];
+        let blank = rings.clone();
+        for _ in 0..10 {
+            hub.pump().unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        bench.window.copy_out(0x1000, &mut rings);
+        assert!(rings == blank, "nothing is written where another may read");
+        assert_eq!(hub.generation(), None);
+        let _echo = bench.echo();
+        let echo = hub.connect("echo", long()).unwrap();
+        echo.send(b"late", long()).unwrap();
+        assert_eq!(echo.recv(long()).unwrap().payload, b"late");
+    }
+}
+
+#[test]
+fn r18_what_either_side_of_a_symmetric_link_sent_before_it_was_gone_is_received() {
+    for bench in Bench::kinds() {
+        if !bench.geometry.symmetric {
+            continue;
+        }
+        let (device, driver) = (bench.device(), bench.driver());
+        let both = [&device, &driver];
+        let pump = || both.iter().for_each(|hub| hub.pump().unwrap());
+        while device.generation().is_none() {
+            pump();
+        }
+        let far = device.open(Some(9), long()).unwrap();
+        let near = driver.open(Some(8), long()).unwrap();
+        for number in 0..100_u8 {
+            assert_eq!(near.try_send(Some(9), &[number]), Ok(true));
+        }
+        drop((near, driver));
+        for number in 0..100_u8 {
+            assert_eq!(far.recv(long()).unwrap().payload, [number]);
+        }
+        assert!(matches!(far.recv(long()), Err(Error::PeerRestarted { .. })));
+    }
+}
+
+#[test]
 fn waiting_on_a_hub_is_called_off_by_the_flag() {
     let bench = Bench::new();
     let hub = bench.driver();
@@ -300,6 +359,8 @@ fn waiting_on_a_hub_is_called_off_by_the_flag() {
 
 /// Where the driver's generation stands.
 const DRIVER_GENERATION: u32 = 0xe04;
+/// Where the index of ring 0's available part stands.
+const AVAILABLE_INDEX_0: u32 = 0x1000 + 0x1000 + 2;
 /// Where the index of ring 0's used part stands in the default geometry: behind 256 descriptors, the available part, and
 /// up to the next line of 64.
 const USED_INDEX_0: u32 = 0x1000 + 0x1240 + 2;

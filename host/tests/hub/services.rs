@@ -21,134 +21,138 @@ use crate::support::{Bench, LONG, Party, forever, long};
 
 #[test]
 fn a_bus_of_the_device_is_used_by_the_driver_and_the_other_way_round() {
-    let bench = Bench::new();
-    let (driver, device) = (bench.driver(), bench.device());
-    for (user, server) in [
-        (driver.clone(), device.clone()),
-        (device.clone(), driver.clone()),
-    ] {
-        let party = Party::start(move |flag| serve_bus(&server, flag));
-        let mut bus = i2c::Client::new(Channel::new(connect(&user), LONG));
-        bus.write(ADDRESS, &[3, 1, 2]).unwrap();
-        let mut into = [0; 2];
-        for _ in 0..100 {
-            bus.write_read(ADDRESS, &[3], &mut into).unwrap();
-            assert_eq!(into, [1, 2]);
+    for bench in Bench::kinds() {
+        let (driver, device) = (bench.driver(), bench.device());
+        for (user, server) in [
+            (driver.clone(), device.clone()),
+            (device.clone(), driver.clone()),
+        ] {
+            let party = Party::start(move |flag| serve_bus(&server, flag));
+            let mut bus = i2c::Client::new(Channel::new(connect(&user), LONG));
+            bus.write(ADDRESS, &[3, 1, 2]).unwrap();
+            let mut into = [0; 2];
+            for _ in 0..100 {
+                bus.write_read(ADDRESS, &[3], &mut into).unwrap();
+                assert_eq!(into, [1, 2]);
+            }
+            let nobody = bus.read(0x49_u8, &mut into);
+            let expected = Failure::Refused(Status::NoAcknowledgeAddress);
+            assert_eq!(nobody, Err(expected));
+            drop(bus);
+            assert_eq!(party.end(), Err(Error::Interrupted));
         }
-        let nobody = bus.read(0x49_u8, &mut into);
-        let expected = Failure::Refused(Status::NoAcknowledgeAddress);
-        assert_eq!(nobody, Err(expected));
-        drop(bus);
-        assert_eq!(party.end(), Err(Error::Interrupted));
     }
 }
 
 #[test]
 fn lines_and_an_spi_device_are_used_over_a_hub_at_once() {
-    let bench = Bench::new();
-    let (driver, device) = (bench.driver(), bench.device());
-    let lines = device.clone();
-    let _lines = Party::start(move |flag| {
-        let endpoint = lines.serve(gpio::SERVICE, long().unless(flag))?;
-        let wire = Wire::default();
-        let (mut output, mut input) = (OutputLine(wire.clone()), InputLine(wire));
-        loop {
-            answer(&endpoint, forever().unless(flag), |request, room| {
-                gpio::serve(&mut [&mut output, &mut input], request, room)
-            })?;
-        }
-    });
-    let _spi = Party::start(move |flag| {
-        let endpoint = device.serve("rpmsg-spi-loop", long().unless(flag))?;
-        loop {
-            answer(&endpoint, forever().unless(flag), |request, room| {
-                spi::serve(&mut [Loopback], request, room)
-            })?;
-        }
-    });
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let endpoint = driver.connect(gpio::SERVICE, long()).unwrap();
-            let client = gpio::Client::new(Channel::new(endpoint, LONG));
-            let mut output = client.output(0).unwrap();
-            let mut input = client.input(1).unwrap();
-            for round in 0..200 {
-                output.set_state((round % 3 == 0).into()).unwrap();
-                assert_eq!(input.is_high(), Ok(round % 3 == 0));
-                assert_eq!(output.is_set_low(), Ok(round % 3 != 0));
+    for bench in Bench::kinds() {
+        let (driver, device) = (bench.driver(), bench.device());
+        let lines = device.clone();
+        let _lines = Party::start(move |flag| {
+            let endpoint = lines.serve(gpio::SERVICE, long().unless(flag))?;
+            let wire = Wire::default();
+            let (mut output, mut input) = (OutputLine(wire.clone()), InputLine(wire));
+            loop {
+                answer(&endpoint, forever().unless(flag), |request, room| {
+                    gpio::serve(&mut [&mut output, &mut input], request, room)
+                })?;
             }
         });
-        scope.spawn(|| {
-            let endpoint = driver.connect("rpmsg-spi-loop", long()).unwrap();
-            let mut device = spi::Client::new(Channel::new(endpoint, LONG), 0);
-            for round in 0..200_u8 {
-                let mut bytes = [round; 100];
-                device.transfer_in_place(&mut bytes).unwrap();
-                assert_eq!(bytes, [round; 100]);
+        let _spi = Party::start(move |flag| {
+            let endpoint = device.serve("rpmsg-spi-loop", long().unless(flag))?;
+            loop {
+                answer(&endpoint, forever().unless(flag), |request, room| {
+                    spi::serve(&mut [Loopback], request, room)
+                })?;
             }
         });
-    });
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let endpoint = driver.connect(gpio::SERVICE, long()).unwrap();
+                let client = gpio::Client::new(Channel::new(endpoint, LONG));
+                let mut output = client.output(0).unwrap();
+                let mut input = client.input(1).unwrap();
+                for round in 0..200 {
+                    output.set_state((round % 3 == 0).into()).unwrap();
+                    assert_eq!(input.is_high(), Ok(round % 3 == 0));
+                    assert_eq!(output.is_set_low(), Ok(round % 3 != 0));
+                }
+            });
+            scope.spawn(|| {
+                let endpoint = driver.connect("rpmsg-spi-loop", long()).unwrap();
+                let mut device = spi::Client::new(Channel::new(endpoint, LONG), 0);
+                for round in 0..200_u8 {
+                    let mut bytes = [round; 100];
+                    device.transfer_in_place(&mut bytes).unwrap();
+                    assert_eq!(bytes, [round; 100]);
+                }
+            });
+        });
+    }
 }
 
 #[test]
 fn a_server_that_is_silent_or_restarts_is_told_by_name_and_the_client_goes_on() {
-    let bench = Bench::new();
-    let driver = bench.driver();
-    let device = bench.device();
-    let (go, silent) = std::sync::mpsc::channel::<()>();
-    let first = Party::start(move |flag| {
-        let endpoint = device.serve(i2c::SERVICE, long().unless(flag))?;
-        silent.recv().unwrap();
-        let mut bus = Registers::default();
-        loop {
-            answer(&endpoint, forever().unless(flag), |request, room| {
-                i2c::serve::<SevenBitAddress, _>(&mut bus, request, room)
-            })?;
+    for bench in Bench::kinds() {
+        let driver = bench.driver();
+        let device = bench.device();
+        let (go, silent) = std::sync::mpsc::channel::<()>();
+        let first = Party::start(move |flag| {
+            let endpoint = device.serve(i2c::SERVICE, long().unless(flag))?;
+            silent.recv().unwrap();
+            let mut bus = Registers::default();
+            loop {
+                answer(&endpoint, forever().unless(flag), |request, room| {
+                    i2c::serve::<SevenBitAddress, _>(&mut bus, request, room)
+                })?;
+            }
+        });
+        let endpoint = driver.connect(i2c::SERVICE, long()).unwrap();
+        let patience = std::time::Duration::from_millis(30);
+        let mut bus = i2c::Client::new(Channel::new(endpoint, patience));
+        let silence = Failure::TimeLimit { milliseconds: 30 };
+        assert_eq!(bus.write(ADDRESS, &[5, 7]), Err(silence));
+        go.send(()).unwrap();
+        let mut into = [0];
+        // The answer that is late by now is skipped, however slow the machine is.
+        while let Err(error) = bus.write_read(ADDRESS, &[5], &mut into) {
+            assert_eq!(error, silence);
         }
-    });
-    let endpoint = driver.connect(i2c::SERVICE, long()).unwrap();
-    let patience = std::time::Duration::from_millis(30);
-    let mut bus = i2c::Client::new(Channel::new(endpoint, patience));
-    let silence = Failure::TimeLimit { milliseconds: 30 };
-    assert_eq!(bus.write(ADDRESS, &[5, 7]), Err(silence));
-    go.send(()).unwrap();
-    let mut into = [0];
-    // The answer that is late by now is skipped, however slow the machine is.
-    while let Err(error) = bus.write_read(ADDRESS, &[5], &mut into) {
-        assert_eq!(error, silence);
-    }
-    assert_eq!(into, [7]);
+        assert_eq!(into, [7]);
 
-    let generation = driver.generation().unwrap();
-    drop(first);
-    let device = bench.device();
-    let _second = Party::start(move |flag| serve_bus(&device, flag));
-    while driver.generation() == Some(generation) {
-        driver.pump().unwrap();
+        let generation = driver.generation().unwrap();
+        drop(first);
+        let device = bench.device();
+        let _second = Party::start(move |flag| serve_bus(&device, flag));
+        while driver.generation() == Some(generation) {
+            driver.pump().unwrap();
+        }
+        let restarted = Failure::PeerRestarted {
+            generation: Some(generation),
+        };
+        assert_eq!(bus.write(ADDRESS, &[0]), Err(restarted));
+        bus.transport().way().reopen(long()).unwrap();
+        while let Err(error) = bus.write_read(ADDRESS, &[5], &mut into) {
+            assert_eq!(error, silence);
+        }
+        assert_eq!(into, [0], "the second bus is another one");
     }
-    let restarted = Failure::PeerRestarted {
-        generation: Some(generation),
-    };
-    assert_eq!(bus.write(ADDRESS, &[0]), Err(restarted));
-    bus.transport().way().reopen(long()).unwrap();
-    while let Err(error) = bus.write_read(ADDRESS, &[5], &mut into) {
-        assert_eq!(error, silence);
-    }
-    assert_eq!(into, [0], "the second bus is another one");
 }
 
 #[test]
 fn an_answer_of_a_service_that_is_none_of_ours_breaks_a_rule() {
-    let bench = Bench::new();
-    let _echo = bench.echo();
-    let hub = bench.driver();
-    let endpoint = hub.connect("echo", long()).unwrap();
-    let mut bus = i2c::Client::new(Channel::new(endpoint, LONG));
-    let rule = Rule::AnswerLength {
-        found: 12,
-        expected: 4,
-    };
-    assert_eq!(bus.read(ADDRESS, &mut [0]), Err(Failure::Broken(rule)));
+    for bench in Bench::kinds() {
+        let _echo = bench.echo();
+        let hub = bench.driver();
+        let endpoint = hub.connect("echo", long()).unwrap();
+        let mut bus = i2c::Client::new(Channel::new(endpoint, LONG));
+        let rule = Rule::AnswerLength {
+            found: 12,
+            expected: 4,
+        };
+        assert_eq!(bus.read(ADDRESS, &mut [0]), Err(Failure::Broken(rule)));
+    }
 }
 
 #[test]

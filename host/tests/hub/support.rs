@@ -28,11 +28,22 @@ impl Bench {
         Self::of(Geometry::default())
     }
 
-    /// One with split rings, and one with packed ones.
-    pub(crate) fn kinds() -> [Self; 2] {
-        let mut packed = Self::new();
-        packed.features = packed.features.with(Features::PACKED_RING);
-        [Self::new(), packed]
+    /// One of each kind of link: over split rings and over packed ones, with the driver's buffers and with each side's own.
+    pub(crate) fn kinds() -> [Self; 4] {
+        Self::kinds_of(Geometry::default())
+    }
+
+    pub(crate) fn kinds_of(geometry: Geometry) -> [Self; 4] {
+        [(false, false), (false, true), (true, false), (true, true)].map(|(symmetric, packed)| {
+            let mut bench = Self::of(Geometry {
+                symmetric,
+                ..geometry
+            });
+            if packed {
+                bench.features = bench.features.with(Features::PACKED_RING);
+            }
+            bench
+        })
     }
 
     pub(crate) fn of(geometry: Geometry) -> Self {
