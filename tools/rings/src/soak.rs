@@ -33,11 +33,20 @@ pub(crate) struct Args {
     /// How often one of the two is killed.
     #[arg(long, default_value_t = 6)]
     kills: u32,
+    /// Over packed rings.
+    #[arg(long)]
+    packed: bool,
+    /// With each side's buffers its own.
+    #[arg(long)]
+    symmetric: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let folder = tempfile::tempdir().context("a folder for the two to meet in")?;
-    let geometry = Geometry::default();
+    let geometry = Geometry {
+        symmetric: args.symmetric,
+        ..Geometry::default()
+    };
     let meeting = Meeting::at(&link(folder.path()), geometry, Access::default())?;
     let board = Board::make(&folder.path().join("board"), args.kills.saturating_add(3))?;
     let done = AtomicBool::new(false);
@@ -51,7 +60,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let watch = Watch {
             folder: folder.path(),
             board: &board,
-            ring: u32::from(geometry.descriptors),
+            packed: args.packed,
+            may_miss: match args.symmetric {
+                true => 0,
+                false => geometry.descriptors.into(),
+            },
             begin: Instant::now(),
             said: Instant::now(),
             moved: (0, Instant::now()),
@@ -71,8 +84,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 struct Watch<'a> {
     folder: &'a Path,
     board: &'a Board,
-    /// How many messages a ring can hold.
-    ring: u32,
+    packed: bool,
+    /// How many messages of a killed driver may be missing: as many as the ring holds, but for a symmetric link, on which what
+    /// was published is received (rpmsg-rings.md, R18).
+    may_miss: u32,
     begin: Instant,
     said: Instant,
     /// How many messages had arrived when last something did.
@@ -152,7 +167,7 @@ impl<'a> Watch<'a> {
             ended.0
         );
         let (sent, received) = (dead.read(Entry::Sent), page.read(Entry::EndedReceived));
-        let missing = judge::missing(role, sent, received, self.ring)?;
+        let missing = judge::missing(role, sent, received, self.may_miss)?;
         self.kills.in_ring += u64::from(missing);
         match role {
             Role::Device => self.kills.devices += 1,
@@ -251,6 +266,7 @@ impl<'a> Watch<'a> {
             .args(["soak-side", "--role", word, "--life", &life.to_string()])
             .arg("--folder")
             .arg(self.folder)
+            .args(self.packed.then_some("--packed"))
             .stdin(Stdio::null())
             .spawn()
             .context("a side does not start")?;

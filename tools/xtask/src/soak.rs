@@ -8,7 +8,7 @@ use crate::run::execute;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask soak\n  cargo xtask soak --messages 100000000   # the long run, with 200 kills"
+    after_help = "Examples:\n  cargo xtask soak\n  cargo xtask soak --messages 100000000   # the long run, with 200 kills\n  cargo xtask soak --symmetric --packed     # another of the four kinds of links"
 )]
 pub(crate) struct Args {
     /// How many messages have to arrive, both ways together.
@@ -17,6 +17,12 @@ pub(crate) struct Args {
     /// How often one of the two is killed; unless said otherwise once in 500,000 messages.
     #[arg(long)]
     kills: Option<u32>,
+    /// Over packed rings.
+    #[arg(long)]
+    packed: bool,
+    /// With each side's buffers its own (docs/rpmsg-rings.md 4).
+    #[arg(long)]
+    symmetric: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -25,7 +31,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     execute(
         Command::new(program)
             .args(["soak", "--messages", &args.messages.to_string()])
-            .args(["--kills", &kills.to_string()]),
+            .args(["--kills", &kills.to_string()])
+            .args(args.packed.then_some("--packed"))
+            .args(args.symmetric.then_some("--symmetric")),
     )
 }
 

@@ -61,13 +61,12 @@ impl Judge {
     }
 }
 
-/// How many messages of the dead are missing, of those it had published: of a device's none may be, of a driver's as many
-/// as the ring holds.
-pub(super) fn missing(role: Role, sent: u32, received: u32, ring: u32) -> Result<u32> {
+/// How many messages of the dead are missing, of those it had published: of a device's none may be, of a driver's so many.
+pub(super) fn missing(role: Role, sent: u32, received: u32, may_miss: u32) -> Result<u32> {
     let missing = sent.saturating_sub(received);
     let allowed = match role {
         Role::Device => 0,
-        Role::Driver => ring,
+        Role::Driver => may_miss,
     };
     ensure!(
         missing <= allowed,

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use corewarden::hub::{Endpoint, Options};
 use corewarden::peer::{Role, join};
 use corewarden::{Error, Limit};
+use rpmsg::Features;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::PATIENCE;
@@ -25,6 +26,8 @@ pub(crate) struct Args {
     life: u32,
     #[arg(long)]
     folder: PathBuf,
+    #[arg(long)]
+    packed: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -33,11 +36,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let board = Board::open(&args.folder.join("board"))?;
     let page = board.page(args.life);
     page.write(Entry::IsDriver, u32::from(args.role == Role::Driver));
-    let options = Options {
+    let mut options = Options {
         // A peer that is slow is not one that speaks no generations.
         handshake: PATIENCE,
         ..Options::default()
     };
+    if args.packed {
+        options.features = options.features.with(Features::PACKED_RING);
+    }
     let hub = join(&super::link(&args.folder), args.role, options, soon())?;
     let mut endpoint = match args.role {
         Role::Device => hub.serve(SERVICE, soon()),
