@@ -18,12 +18,18 @@ pub(crate) struct Desk {
 impl Desk {
     /// `signer.key`, `signer.pem`, `ca.pem`, `root.pem` of one chain, the same with `other-` of a second one, and `fw.elf`.
     pub(crate) fn new() -> Self {
-        let desk = Self {
-            folder: TempDir::new().expect("a folder"),
-        };
+        let desk = Self::bare();
         for prefix in ["", "other-"] {
             desk.put_chain(prefix, 9);
         }
+        desk
+    }
+
+    /// `fw.elf` alone.
+    pub(crate) fn bare() -> Self {
+        let desk = Self {
+            folder: TempDir::new().expect("a folder"),
+        };
         desk.put("fw.elf", &Elf::qemu_virt().build());
         desk
     }
@@ -139,6 +145,34 @@ impl Desk {
         self.expect(0, &with_platform(&all, &platform));
     }
 
+    /// Signs with the development keys and insists on the exit code, as [`Desk::expect`].
+    #[track_caller]
+    pub(crate) fn sign_as_developer(&self, code: i32, more: &[&str]) -> (String, String) {
+        let keys = keys();
+        let of = |name: &str| keys.join(name).display().to_string();
+        let platform = platform();
+        let (key, leaf, ca) = (
+            of("dev-signer.key.pem"),
+            of("dev-signer.pem"),
+            of("dev-product-ca.pem"),
+        );
+        let mut arguments = vec!["sign", "--core", "m4"];
+        for (option, value) in [
+            ("--platform", platform.as_str()),
+            ("--key", &key),
+            ("--cert", &leaf),
+            ("--cert", &ca),
+            ("--security-version", "3"),
+        ] {
+            // What a test says itself comes first.
+            if !more.contains(&option) {
+                arguments.extend([option, value]);
+            }
+        }
+        arguments.extend(more);
+        self.expect(code, &arguments)
+    }
+
     /// A program of another project, run in the folder.
     #[track_caller]
     pub(crate) fn tool(&self, program: &str, arguments: &[&str]) -> String {
@@ -172,6 +206,16 @@ pub(crate) const CHAIN: [&str; 8] = [
 pub(crate) fn with_platform<'a>(arguments: &[&'a str], platform: &'a str) -> Vec<&'a str> {
     let target = ["--platform", platform, "--core", "0"];
     arguments.iter().copied().chain(target).collect()
+}
+
+/// The folder of the development keys.
+pub(crate) fn keys() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../keys")
+}
+
+/// Their root certificate.
+pub(crate) fn root() -> String {
+    keys().join("dev-root.pem").display().to_string()
 }
 
 pub(crate) fn platform() -> String {
