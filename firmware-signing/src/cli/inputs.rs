@@ -40,7 +40,7 @@ impl Plan {
         cores.sort_unstable();
         cores.dedup();
         Ok(Self {
-            pinned: roots([&chain.roots, &chain.second_roots], &platform, path)?,
+            pinned: roots(chain.roots.files(), &platform, path)?,
             platform,
             cores,
             given: all_certificates(&chain.certificates)?,

@@ -78,15 +78,6 @@ pub(super) struct Chain {
         value_delimiter = ':'
     )]
     pub(super) certificates: Vec<PathBuf>,
-    /// Root certificate to judge the result by; where it is left out, the one the platform file names
-    #[arg(
-        long = "root",
-        value_name = "CERTIFICATE",
-        env = "COREWARDEN_ROOT",
-        hide_env_values = true,
-        value_delimiter = ':'
-    )]
-    pub(super) roots: Vec<PathBuf>,
     /// Certificates of the second signer and its product CA (repeat for more files); found like those of the first where they are left out
     #[arg(
         long = "second-cert",
@@ -97,25 +88,18 @@ pub(super) struct Chain {
         help_heading = SECOND
     )]
     pub(super) second_certificates: Vec<PathBuf>,
-    /// Root certificate to judge the second signature by; where it is left out, the one the platform file names for slot 1
-    #[arg(
-        long = "second-root",
-        value_name = "CERTIFICATE",
-        env = "COREWARDEN_SECOND_ROOT",
-        hide_env_values = true,
-        value_delimiter = ':',
-        help_heading = SECOND
-    )]
-    pub(super) second_roots: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) roots: Roots,
     /// Judge the certificates' dates at this moment instead of now
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(super) at: Option<Date>,
 }
 
-/// The roots of a verb that trusts no others.
+/// Who is trusted.
 #[derive(Debug, Args)]
 pub(super) struct Roots {
-    /// Root certificate to judge by (repeat for more)
+    /// Root certificate to judge by (repeat for more); where it is left out, convert, doctor, prepare and sign take those that the
+    /// platform file names
     #[arg(
         long = "root",
         value_name = "CERTIFICATE",
@@ -123,8 +107,8 @@ pub(super) struct Roots {
         hide_env_values = true,
         value_delimiter = ':'
     )]
-    pub(super) roots: Vec<PathBuf>,
-    /// Root certificate to judge second signatures by (repeat for more)
+    roots: Vec<PathBuf>,
+    /// Root certificate to judge second signatures by (repeat for more); found like the first where it is left out
     #[arg(
         long = "second-root",
         value_name = "CERTIFICATE",
@@ -133,7 +117,7 @@ pub(super) struct Roots {
         value_delimiter = ':',
         help_heading = SECOND
     )]
-    pub(super) second_roots: Vec<PathBuf>,
+    second_roots: Vec<PathBuf>,
 }
 
 impl Roots {

@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Resign) -> Result<Report, Failure> {
 
     let given = all_certificates(&signing.chain.certificates)?;
     let second_given = all_certificates(&signing.chain.second_certificates)?;
-    let roots = given_roots([&signing.chain.roots, &signing.chain.second_roots])?;
+    let roots = given_roots(signing.chain.roots.files())?;
     let at = signing.chain.at.map_or_else(Date::now, Ok)?;
     let signers = signing.open(&references, [&given, &second_given], &roots)?;
     let mut slots = Vec::new();

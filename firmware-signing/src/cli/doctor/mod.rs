@@ -73,12 +73,13 @@ pub(super) fn run(arguments: &Doctor) -> Result<Report, Failure> {
         .flatten();
     modules(&mut findings, first.as_ref(), second.as_ref());
     let limit = Secrets::time_limit(&arguments.access);
+    let [roots, second_roots] = chain.roots.files();
     let first = Slot {
         labels: &FIRST,
         open: &|given| Some(first.as_ref()?.open(&arguments.access, given)),
         reference: first.as_ref(),
         certificates: &chain.certificates,
-        roots: &chain.roots,
+        roots,
     };
     let key = try_slot(
         &mut findings,
@@ -98,7 +99,7 @@ pub(super) fn run(arguments: &Doctor) -> Result<Report, Failure> {
             open: &|given| Some(access.open(second.as_ref()?, given, limit)),
             reference: second.as_ref(),
             certificates: &chain.second_certificates,
-            roots: &chain.second_roots,
+            roots: second_roots,
         };
         let second = try_slot(
             &mut findings,
