@@ -118,22 +118,28 @@ impl Server {
 
     fn serve(&mut self, called_off: &AtomicBool) -> Result<(), Error> {
         while !called_off.load(Ordering::Relaxed) {
-            // One that was displaced gives way for a while, and drives again (rpmsg-lifecycle.md, L12).
-            match self.hub.heard() {
-                Err(error) if !matches!(error, Error::Displaced { .. }) => return Err(error),
-                _ => {}
-            }
-            let busy = self.step()?;
-            // Armed last: what the steps took and sent is part of what is armed for.
-            let armed = match self.hub.arm() {
-                Err(Error::Displaced { .. }) => false,
-                armed => armed?,
-            };
-            if armed && !busy {
-                self.sleep()?;
-            }
+            self.look_after_all()?;
         }
         Ok(())
+    }
+
+    fn look_after_all(&mut self) -> Result<(), Error> {
+        // One that was displaced gives way for a while, and drives again (rpmsg-lifecycle.md, L12).
+        match self.hub.heard() {
+            Err(error) if !matches!(error, Error::Displaced { .. }) => return Err(error),
+            _ => {}
+        }
+        let busy = self.step()?;
+        // Armed last: what the steps took and sent is part of what is armed for.
+        let armed = match self.hub.arm() {
+            Err(Error::Displaced { .. }) => false,
+            armed => armed?,
+        };
+        // Who is gone is seen where others sleep, so that is passed in any case.
+        self.sleep(match armed && !busy {
+            true => self.hub.patience(),
+            false => Duration::ZERO,
+        })
     }
 
     /// Gives everybody a turn; whether somebody wants another at once.
@@ -195,8 +201,8 @@ impl Server {
         Ok(busy)
     }
 
-    /// Sleeps until there is something for somebody.
-    fn sleep(&mut self) -> Result<(), Error> {
+    /// Sleeps until there is something for somebody, at most this long.
+    fn sleep(&mut self, rest: Duration) -> Result<(), Error> {
         let watch = |client: &'_ Client| client.interest().is_some();
         let mut fds: Vec<_> = self
             .clients
@@ -220,8 +226,8 @@ impl Server {
                 .map(|listener| watched(listener.as_fd(), PollFlags::IN)),
         );
         fds.push(watched(self.hub.as_fd(), PollFlags::IN));
-        let patience = Timespec::try_from(self.hub.patience()).unwrap_or_default();
-        match poll(&mut fds, Some(&patience)) {
+        let rest = Timespec::try_from(rest).unwrap_or_default();
+        match poll(&mut fds, Some(&rest)) {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(()),
             Err(errno) => {
@@ -252,3 +258,65 @@ fn watched(fd: BorrowedFd<'_>, interest: PollFlags) -> PollFd<'_> {
 const TURN: usize = 16;
 /// So many may watch and capture at a time.
 const CALLERS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limit;
+    use crate::client::Client;
+    use crate::doorbell::EventCounters;
+    use crate::hub::Options;
+    use crate::place::{Geometry, Place};
+    use crate::shared_memory::Window;
+
+    #[test]
+    fn a_client_that_leaves_a_server_which_never_rests_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "folder = {:?}\n[link]\nmeeting = \"nowhere\"\n[[service]]\nname = \"echo\"\n",
+            folder.path()
+        );
+        let geometry = Geometry::default();
+        let (window, _) = Window::memfd(geometry.window_size()).unwrap();
+        let (near, far) = EventCounters::pair().unwrap();
+        let options = Options {
+            queue: 10_000,
+            ..Options::default()
+        };
+        let place = move |window: &Window| Place::between_processes(&geometry, window);
+        let device = Hub::device(place(&window).unwrap(), window.clone(), far, options).unwrap();
+        let hub = Hub::driver(place, window, near, options).unwrap();
+        let mut server = Server::new(&Config::parse(&config).unwrap(), hub.clone()).unwrap();
+        let echo = loop {
+            server.look_after_all().unwrap();
+            device.pump().unwrap();
+            if let Some(echo) = device.try_serve("echo").unwrap() {
+                break echo;
+            }
+        };
+        let mut enter = || {
+            let client = Client::connect(&folder.path().join("echo")).unwrap();
+            client.send(b"hello", Limit::after(Duration::ZERO)).unwrap();
+            loop {
+                server.look_after_all().unwrap();
+                if let Some(message) = echo.try_recv().unwrap() {
+                    break (client, message.source);
+                }
+            }
+        };
+        let (_stays, to) = enter();
+        let (leaves, _) = enter();
+        // So much for one of them that others have their turn many times, and nothing that its client has to read.
+        let waits = || hub.counters().endpoints[0].queued;
+        while waits() < 5000 {
+            while echo.try_send(Some(to), b"").unwrap() {}
+            hub.pump().unwrap();
+        }
+        drop(leaves);
+        for _ in 0..4 {
+            server.look_after_all().unwrap();
+        }
+        assert!(waits() > 1000);
+        assert_eq!(hub.counters().endpoints.len(), 1);
+    }
+}
