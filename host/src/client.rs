@@ -90,7 +90,9 @@ impl Client {
             return Ok(None);
         };
         if packet.length > 0 {
+            // Many may be kept, by us or by whoever asked.
             room.truncate(packet.length);
+            room.shrink_to_fit();
             return Ok(Some(room));
         }
         let note = packet.descriptors.into_iter().next();

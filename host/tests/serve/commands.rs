@@ -34,6 +34,14 @@ fn any_language_talks_to_a_service_by_its_socket() {
 }
 
 #[test]
+fn a_message_that_is_kept_takes_no_more_memory_than_its_bytes() {
+    let (_bench, _core, server) = served();
+    let client = server.client();
+    client.send(b"small", long()).unwrap();
+    assert!(client.recv(long()).unwrap().capacity() < 100);
+}
+
+#[test]
 fn a_slow_client_holds_up_no_other_and_is_told_why_it_ends() {
     let (_bench, _core, server) = served();
     let slow = server.client();
