@@ -4,12 +4,15 @@
     reason = "the system call that takes the next kernel has no wrapper"
 )]
 
-use std::{ffi::c_void, fs};
+use std::{ffi::c_void, fs, io};
 
 use anyhow::{Context, Result, ensure};
 use corewarden::shared_memory::Window;
 use rpmsg::SharedMemory as _;
-use rustix::system::{RebootCommand, reboot};
+use rustix::{
+    system::{RebootCommand, reboot},
+    termios::tcdrain,
+};
 
 use crate::memory::number;
 
@@ -33,6 +36,8 @@ pub(crate) fn run(kernel: &str, initrd: &str) -> Result<()> {
     ];
     take(&parts)?;
     println!("kexec begins");
+    // What the console has not sent by now would be lost, and the next Linux' first line would stand behind it.
+    tcdrain(io::stdout())?;
     reboot(RebootCommand::Kexec)?;
     Ok(())
 }
