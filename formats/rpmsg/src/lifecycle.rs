@@ -353,15 +353,14 @@ impl DeviceLife {
         let driver = theirs.generation(memory);
         let ready = self.status.load(memory).is_ready();
         if self.stage == DeviceStage::Running {
-            if driver != self.driver {
-                self.stage = DeviceStage::Waiting;
-                return DeviceStep::Detach(RestartSign::Generation);
-            }
-            if !ready {
-                self.stage = DeviceStage::Waiting;
-                return DeviceStep::Detach(RestartSign::StatusReset);
-            }
-            return DeviceStep::Run;
+            let sign = match (driver == self.driver, ready) {
+                (true, true) => return DeviceStep::Run,
+                (true, false) => RestartSign::StatusReset,
+                (false, _) => RestartSign::Generation,
+            };
+            self.stage = DeviceStage::Waiting;
+            self.forget_ring();
+            return DeviceStep::Detach(sign);
         }
         if driver != self.driver {
             // We are off the rings here, so this is the moment at which the driver may write them (L4).
@@ -406,6 +405,13 @@ impl DeviceLife {
         }
     }
 
+    /// What we wrote for a link that is over serves no other one, whatever its first side says: the ring is prepared anew (R17).
+    const fn forget_ring(&mut self) {
+        if self.prepares {
+            self.driver = None;
+        }
+    }
+
     /// Echoes the driver's generation (L4).
     fn answer<M: SharedMemory>(&mut self, memory: &M, driver: Option<u32>) {
         self.driver = driver;
@@ -416,6 +422,7 @@ impl DeviceLife {
 
     /// The link broke ([`Error::breaks_link`]): drop it, and ask for another by a new generation (L9); kick both rings afterwards.
     pub fn renew<M: SharedMemory>(&mut self, memory: &M) {
+        self.forget_ring();
         self.stage = match self.driver {
             Some(_) => DeviceStage::Waiting,
             None => DeviceStage::Shunning,

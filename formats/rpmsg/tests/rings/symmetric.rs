@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use rpmsg::{DeviceLife, DeviceStep, DriverLife, DriverStep, Error, Link, Ring, SharedMemory};
+use rpmsg::{
+    DRIVER_LINE, DeviceLife, DeviceStep, DriverLife, DriverStep, Error, Link, Ring, SharedMemory,
+};
 
 use crate::support::{
-    BUFFER, BUFFERS, COUNT, Kind, Memory, Side, SymmetricOf, both, layout_of, next, status,
+    BUFFER, BUFFERS, COUNT, ENTRY, Kind, Memory, Side, SymmetricOf, both, layout_of, next, status,
     symmetric_of,
 };
 
@@ -69,6 +71,12 @@ impl<'a, K: Kind> First<'a, K> {
             memory,
             link: None,
         }
+    }
+
+    fn start_again(&mut self) {
+        self.link = None;
+        let life = self.life.take().unwrap();
+        self.life = Some(life.again(&self.memory, status()));
     }
 
     /// Whether the link is gone that there was.
@@ -182,19 +190,102 @@ fn r17_the_second_side_prepares_its_ring_before_it_echoes_and_not_while_it_is_re
     both!(over);
 }
 
+/// Honest sides do neither: a status that comes back without another generation, a generation that comes back, an echo for a
+/// second side that has begun anew.
+#[test]
+fn r17_whatever_a_first_side_says_a_ring_serves_one_link_alone() {
+    fn over<K: Kind>() {
+        type Lie = fn(&Memory);
+        let lies: [(Lie, Lie); 2] = [
+            (
+                |memory| memory.poke(STATUS, &[0]),
+                |memory| memory.poke(STATUS, &[7]),
+            ),
+            (
+                |memory| memory.poke(DRIVER_LINE + 4, &77_u32.to_le_bytes()),
+                |memory| memory.poke(DRIVER_LINE + 4, &FIRST.to_le_bytes()),
+            ),
+        ];
+        for (lie, back) in lies {
+            let memory = Memory::of::<K>();
+            let (mut one, mut other) = up::<K>(&memory);
+            assert_eq!(one.life.as_ref().unwrap().generation(), FIRST);
+            lie(&memory);
+            assert!(other.step(), "the link is over");
+            back(&memory);
+            stays_off(&memory, &mut other);
+            one.start_again();
+            talk(&mut one, &mut other);
+        }
+        // After a broken rule the first side is to begin anew, too.
+        let memory = Memory::of::<K>();
+        let (mut one, mut other) = up::<K>(&memory);
+        other.link = None;
+        other.life.renew(&other.memory);
+        let echo = other.life.generation().to_le_bytes();
+        memory.poke(DRIVER_LINE + 8, &echo);
+        stays_off(&memory, &mut other);
+        one.start_again();
+        talk(&mut one, &mut other);
+    }
+    both!(over);
+}
+
+/// Both sides on one link, which has carried something.
+fn up<K: Kind>(memory: &Memory) -> (First<'_, K>, Second<'_, K>) {
+    let (mut one, mut other) = (First::start(memory), Second::start(memory));
+    talk(&mut one, &mut other);
+    (one, other)
+}
+
+/// They find each other, and say something.
+fn talk<K: Kind>(one: &mut First<'_, K>, other: &mut Second<'_, K>) {
+    for _ in 0..8 {
+        one.step();
+        other.step();
+    }
+    let (one, other) = (one.link.as_mut().unwrap(), other.link.as_mut().unwrap());
+    for _ in 0..3 {
+        other.send(2, 1, b"heard").unwrap();
+        let _ = other.flush();
+        assert_eq!(next(one).unwrap().unwrap(), b"heard");
+        one.send(1, 2, b"seen").unwrap();
+        let _ = one.flush();
+        assert_eq!(next(other).unwrap().unwrap(), b"seen");
+    }
+}
+
+fn stays_off<K: Kind>(memory: &Memory, other: &mut Second<'_, K>) {
+    let before = memory.snapshot();
+    for _ in 0..5 {
+        assert_eq!(other.life.step(&other.memory), DeviceStep::Wait);
+    }
+    assert_eq!(memory.snapshot(), before);
+}
+
+/// What a side does next. It looks at the other one's generation before a step alone, so that everything else may happen in the
+/// middle of a batch, or after the other one has restarted.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Step,
     Send,
+    Flush,
     Receive,
+    /// The link is broken, or was given up by its own side.
+    Renew,
+    /// It ends in order, and another one begins.
+    Leave,
     Crash,
 }
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        6 => Just(Act::Step),
+        8 => Just(Act::Step),
         4 => Just(Act::Send),
+        4 => Just(Act::Flush),
         4 => Just(Act::Receive),
+        1 => Just(Act::Renew),
+        1 => Just(Act::Leave),
         1 => Just(Act::Crash),
     ]
 }
@@ -220,18 +311,28 @@ impl Told {
             Ok(()) => self.sent += 1,
             Err(error) => assert!(matches!(error, Error::NoBuffer { .. }), "{error}"),
         }
-        let _ = link.flush();
     }
 
-    /// In order, without a gap, and nothing of a link that is over.
+    fn end_link(&mut self) {
+        self.links += 1;
+        self.sent = 0;
+    }
+
+    fn end_life(&mut self) {
+        *self = Told {
+            lives: self.lives + 1,
+            ..Told::default()
+        };
+    }
+
+    /// In order, without a gap, and nothing of a link that is over; whether there was anything.
     fn receive<M: SharedMemory, R: rpmsg::Queue, T: rpmsg::Queue>(
         &mut self,
         link: &mut Link<M, R, T>,
-    ) {
+    ) -> bool {
         let Some(message) = next(link).expect("both sides are honest") else {
-            return;
+            return false;
         };
-        let _ = link.flush();
         let (words, []) = message.as_chunks::<4>() else {
             panic!("{message:?}");
         };
@@ -244,6 +345,7 @@ impl Told {
         let expected = self.received.entry((life, sender)).or_default();
         assert_eq!(number, *expected, "lost, doubled, or out of turn");
         *expected += 1;
+        true
     }
 }
 
@@ -265,46 +367,67 @@ fn restart<K: Kind>(acts: &[(bool, Act)]) {
     let mut told = [Told::default(), Told::default()];
     for (first, act) in acts {
         let told = &mut told[usize::from(!*first)];
-        if matches!(act, Act::Crash) {
-            match first {
-                true => one = First::start(&memory),
-                false => other = Second::start(&memory),
+        match (act, first) {
+            (Act::Step, true) if one.step() => told.end_link(),
+            (Act::Step, false) if other.step() => told.end_link(),
+            (Act::Step, _) => {}
+            (Act::Renew, true) => {
+                one.start_again();
+                told.end_link();
             }
-            *told = Told {
-                lives: told.lives + 1,
-                ..Told::default()
-            };
-            continue;
-        }
-        // Each batch begins with a look at the other's generation (rpmsg-lifecycle.md, L8).
-        let gone = match first {
-            true => one.step(),
-            false => other.step(),
-        };
-        if gone {
-            told.links += 1;
-            told.sent = 0;
-        }
-        let link = match first {
-            true => one.link.as_mut(),
-            false => other.link.as_mut(),
-        };
-        match (act, link) {
-            (Act::Send, Some(link)) => told.send(link),
-            (Act::Receive, Some(link)) => told.receive(link),
-            _ => {}
+            (Act::Renew, false) => {
+                other.link = None;
+                other.life.renew(&other.memory);
+                told.end_link();
+            }
+            (Act::Leave | Act::Crash, true) => {
+                if matches!(act, Act::Leave) {
+                    one.life.take().unwrap().detach(&one.memory);
+                }
+                one = First::start(&memory);
+                told.end_life();
+            }
+            (Act::Leave | Act::Crash, false) => {
+                if matches!(act, Act::Leave) {
+                    other.life.renew(&other.memory);
+                }
+                other = Second::start(&memory);
+                told.end_life();
+            }
+            (Act::Send | Act::Flush | Act::Receive, _) => {
+                let link = match first {
+                    true => one.link.as_mut(),
+                    false => other.link.as_mut(),
+                };
+                match (act, link) {
+                    (Act::Send, Some(link)) => told.send(link),
+                    (Act::Receive, Some(link)) => drop(told.receive(link)),
+                    (_, Some(link)) => drop(link.flush()),
+                    (_, None) => {}
+                }
+            }
         }
     }
     // Left alone, they find each other.
+    let [here, there] = &mut told;
     for _ in 0..8 {
-        one.step();
-        other.step();
+        if one.step() {
+            here.end_link();
+        }
+        if other.step() {
+            there.end_link();
+        }
     }
     let (one, other) = (one.link.as_mut().unwrap(), other.link.as_mut().unwrap());
-    while next(one).unwrap().is_some() {}
-    while next(other).unwrap().is_some() {}
     let _ = (one.flush(), other.flush());
-    other.send(1, 2, b"alive").unwrap();
+    while here.receive(one) {}
+    while there.receive(other) {}
+    let _ = (one.flush(), other.flush());
+    there.send(other);
     let _ = other.flush();
-    assert_eq!(next(one).unwrap().unwrap(), b"alive");
+    assert!(here.receive(one), "alive");
 }
+
+/// The first side's first generation, by the seed it begins with.
+const FIRST: u32 = 0x1_0001;
+const STATUS: u32 = ENTRY + 24;
