@@ -51,6 +51,7 @@ mod counters;
 mod endpoint;
 mod inbox;
 mod node;
+mod pause;
 mod side;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -13,6 +13,7 @@ use rpmsg_pool::PoolLayout;
 
 use super::counters::{Counters, Seen, Traffic, Watcher};
 use super::inbox::{Inbox, Item, add};
+use super::pause::{Pause, SHORT};
 use super::side::{DESCRIPTORS, Lane, Side, Turn, largest_message};
 use super::{Message, Options};
 use crate::doorbell::Doorbell;
@@ -34,9 +35,9 @@ pub(super) struct Node {
     trouble: Option<Error>,
     /// Why none is begun, and until when.
     away: Option<(Error, Instant)>,
-    /// How long that was the last time (L12).
-    stay_away: Duration,
-    up_since: Option<Instant>,
+    /// Nothing is done before this.
+    rest: Option<Instant>,
+    pause: Pause,
     /// Somebody waits for a buffer to send in; kicks for returned ones are on.
     buffer_wanted: bool,
     /// Endpoints that are closed, and whose withdrawal has found no buffer yet.
@@ -92,8 +93,8 @@ impl Node {
             next_id: 0,
             trouble: None,
             away: None,
-            stay_away: Duration::ZERO,
-            up_since: None,
+            rest: None,
+            pause: Pause::default(),
             buffer_wanted: false,
             withdrawals: Vec::new(),
             news: false,
@@ -116,6 +117,10 @@ impl Node {
             }
             self.away = None;
         }
+        if self.rest.is_some_and(|until| Instant::now() < until) {
+            return Ok(());
+        }
+        self.rest = None;
         for _ in 0..STEPS {
             let turn = self.side.step(&self.memory, &*self.bell, &self.options)?;
             match turn {
@@ -124,7 +129,7 @@ impl Node {
                     self.counters.agreed = agreed;
                     self.lane = Some(lane);
                     self.generation = generation;
-                    self.up_since = Some(Instant::now());
+                    self.pause.link_begins(Instant::now());
                     self.trouble = None;
                     self.pools_taken = false;
                     self.news = true;
@@ -143,8 +148,13 @@ impl Node {
                     let generation = self.generation;
                     let displaced = Error::Displaced { generation };
                     self.end(displaced);
-                    self.keep_away(displaced);
+                    let until = self.pause.begins(Instant::now(), SHORT);
+                    self.away = until.map(|until| (displaced, until));
                     return Err(displaced);
+                }
+                Turn::Contested => {
+                    self.rest();
+                    return Ok(());
                 }
                 Turn::Trouble(error) => {
                     self.trouble = Some(error);
@@ -172,19 +182,9 @@ impl Node {
         self.flush()
     }
 
-    /// Gives way to another driver, each time for longer, unless the last link lasted: the word that says there is another is
-    /// the device's to write (L12).
-    fn keep_away(&mut self, why: Error) {
-        let lasted = self.up_since.take().map(|since| since.elapsed());
-        let steady = lasted.is_some_and(|lasted| lasted > self.stay_away.saturating_mul(10));
-        self.stay_away = match self.stay_away {
-            Duration::ZERO => AWAY,
-            _ if steady => AWAY,
-            before => before.saturating_mul(2).min(LONGEST_AWAY),
-        };
-        self.away = Instant::now()
-            .checked_add(self.stay_away)
-            .map(|until| (why, until));
+    /// Gives way to a peer that breaks links or to another device: not the first time, as both may be over with that.
+    fn rest(&mut self) {
+        self.rest = self.pause.begins(Instant::now(), Duration::ZERO);
     }
 
     /// Has those who wait for a buffer try again once there is one; who finds none then asks anew.
@@ -262,7 +262,7 @@ impl Node {
         };
         let now = Instant::now();
         let away = self.away.map(|(_, until)| until);
-        let next = away.or(self.side.next_turn());
+        let next = away.or(self.rest).or(self.side.next_turn());
         match next {
             Some(next) => look.min(next.saturating_duration_since(now).max(SHORTEST)),
             None => look,
@@ -682,9 +682,14 @@ impl Node {
             None => {
                 self.note(error);
                 self.end(Error::LinkBroken(error));
+                // It is the driver who sets the pace.
+                if self.side.is_driver() {
+                    self.trouble = Some(Error::LinkBroken(error));
+                    self.rest();
+                }
             }
         }
-        self.side.renew(&self.memory, &*self.bell)
+        self.side.renew(&self.memory, &*self.bell, &self.options)
     }
 
     pub(super) fn note(&mut self, error: impl fmt::Display) {
@@ -757,8 +762,5 @@ const SERVICES: usize = 64;
 /// Messages taken in at once: after so many, others get their turn.
 const BATCH: usize = 64;
 const STEPS: u32 = 8;
-/// How long a driver stays away from a link that another has taken: at first, and at most.
-const AWAY: Duration = Duration::from_secs(5);
-const LONGEST_AWAY: Duration = Duration::from_secs(300);
 /// A sleep until a point in time lasts at least this long, or many would end before it.
 const SHORTEST: Duration = Duration::from_millis(1);

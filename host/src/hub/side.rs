@@ -48,6 +48,8 @@ pub(super) enum Turn {
     Up(Lane, u32, Agreed),
     /// The link is over; step again.
     Down(RestartSign),
+    /// Another device answers the driver, too.
+    Contested,
     /// Another driver has taken the device away from us.
     Displaced,
     /// There is no link, for this reason.
@@ -104,16 +106,22 @@ impl Side {
         }
     }
 
-    /// The rings broke a rule: begins again (L9).
-    pub(super) fn renew(&mut self, memory: &Window, bell: &dyn Doorbell) -> Result<(), Error> {
+    /// The rings broke a rule: begins again (L9), so far that the peer is told.
+    pub(super) fn renew(
+        &mut self,
+        memory: &Window,
+        bell: &dyn Doorbell,
+        options: &Options,
+    ) -> Result<(), Error> {
         match self {
             Side::Device { place, life } => {
                 life.renew(memory);
                 place.ring_all(bell)
             }
-            Side::Driver { stage, .. } => {
+            Side::Driver { find, stage } => {
                 *stage = Stage::Idle(None, stage.end().map(|(_, life)| life));
-                Ok(())
+                // Where its place cannot be found, the next step says so.
+                step_driver(find, stage, memory, bell, options).map(drop)
             }
         }
     }
@@ -121,7 +129,10 @@ impl Side {
     /// Lets go: a driver says so (L10), a device's next generation stands for its absence.
     pub(super) fn leave(&mut self, memory: &Window, bell: &dyn Doorbell) -> Result<(), Error> {
         match self {
-            Side::Device { .. } => self.renew(memory, bell),
+            Side::Device { place, life } => {
+                life.renew(memory);
+                place.ring_all(bell)
+            }
             Side::Driver { stage, .. } => {
                 let Some((place, life)) = stage.end() else {
                     return Ok(());
@@ -201,9 +212,16 @@ fn step_device(
 ) -> Result<Turn, Error> {
     // A driver that changes its mind all the time keeps us no longer than this.
     for _ in 0..STEPS {
+        let generation = life.generation();
         match life.step(memory) {
             DeviceStep::Wait | DeviceStep::Run => return Ok(Turn::Rest),
-            DeviceStep::Kick => place.ring_all(bell)?,
+            DeviceStep::Kick => {
+                place.ring_all(bell)?;
+                // Somebody else wrote our line, who may be gone or may not (L12).
+                if life.generation() != generation {
+                    return Ok(Turn::Contested);
+                }
+            }
             DeviceStep::Prepare => {
                 let foreseen = place.terms.foreseen(options.features);
                 let prepared = foreseen.and_then(|agreement| {

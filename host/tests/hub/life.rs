@@ -198,6 +198,44 @@ fn a_lie_in_the_ring_ends_the_link_by_name_and_the_next_one_works() {
 }
 
 #[test]
+fn l9_a_device_that_lies_on_every_link_is_left_alone_for_longer_each_time() {
+    let [split, _, symmetric, _] = Bench::kinds();
+    for (bench, peers) in [(split, USED_INDEX_0), (symmetric, AVAILABLE_INDEX_0)] {
+        let (device, hub) = (bench.device(), bench.driver());
+        for _ in 0..1000 {
+            device.pump().unwrap();
+            hub.pump().unwrap();
+            if hub.generation().is_some() && device.generation().is_some() {
+                bench.window.store_u16(peers, 0x4000, Ordering::Release);
+            }
+        }
+        // The first lie costs nothing; as many as that would take longer than a minute.
+        let links = hub.counters().links;
+        assert!((2..6).contains(&links), "{links} links");
+        let trouble = hub.trouble();
+        assert!(matches!(trouble, Some(Error::LinkBroken(_))), "{trouble:?}");
+        // The device knows at once that the link is gone.
+        assert_eq!(device.generation(), None);
+        let up = hub.up(shortly());
+        assert_eq!(up.err(), trouble);
+    }
+}
+
+#[test]
+fn l12_two_devices_of_one_window_do_not_take_the_link_from_each_other_all_the_time() {
+    for bench in Bench::kinds() {
+        let (one, other, hub) = (bench.device(), bench.device(), bench.driver());
+        for _ in 0..1000 {
+            for hub in [&one, &other, &hub] {
+                hub.pump().unwrap();
+            }
+        }
+        let links = hub.counters().links;
+        assert!((1..20).contains(&links), "{links} links");
+    }
+}
+
+#[test]
 fn a_device_that_a_driver_lied_to_serves_the_next_link() {
     let [split, _, symmetric, _] = Bench::kinds();
     for bench in [split, symmetric] {
