@@ -47,6 +47,9 @@ pub enum Error {
     /// No virtio-serial port has the name that the platform file gives.
     #[error("there is no virtio-serial port of the doorbell's name")]
     DoorbellMissing,
+    /// The endpoint was closed to be opened anew, which failed.
+    #[error("the endpoint is closed: it could not be opened anew")]
+    EndpointClosed,
     /// The firmware bundle cannot be read.
     #[error("cannot read the firmware bundle: {}", ErrnoText(*errno))]
     FileRead {
@@ -263,6 +266,7 @@ impl Error {
             Error::DoorbellMissing => {
                 Some("see /sys/class/virtio-ports/*/name, and the platform file")
             }
+            Error::EndpointClosed => Some("open the endpoint anew once more"),
             Error::Invitation => Some("is it a meeting of corewarden that listens there?"),
             Error::InvitationVersion { .. } => {
                 Some("both programs have to be of the same version of corewarden")

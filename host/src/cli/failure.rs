@@ -154,6 +154,7 @@ fn exit_of(error: Error) -> Exit {
         | Error::CoreState { .. }
         | Error::Displaced { .. }
         | Error::Doorbell { .. }
+        | Error::EndpointClosed
         | Error::Invitation
         | Error::InvitationVersion { .. }
         | Error::LinkBroken(_)

@@ -208,7 +208,8 @@ impl Endpoint {
     }
 
     /// The same endpoint on the link that there is now: connected to the service of the same name, or serving it again.
-    /// What the old one had not taken is gone.
+    /// What the old one had not taken is gone. Where this fails it can be called again; other calls say why there is no link, or
+    /// [`Error::EndpointClosed`].
     ///
     /// # Errors
     /// As [`Hub::connect`], [`Hub::serve`] and [`Hub::open`].
@@ -246,7 +247,7 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.close();
+        let _ = self.hub.shared.now(|node| node.remove(self.id));
     }
 }
 

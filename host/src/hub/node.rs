@@ -349,25 +349,33 @@ impl Node {
         Ok(Some((id, inner.address())))
     }
 
-    /// Closes an endpoint, and takes its announcement back once there is a buffer for that.
+    /// Closes an endpoint for which nobody will ask any more.
+    pub(super) fn remove(&mut self, id: u64) -> Result<(), Error> {
+        let closed = self.close(id);
+        self.inboxes.retain(|inbox| inbox.id != id);
+        closed
+    }
+
+    /// Closes an endpoint, and takes its announcement back once there is a buffer for that. It is told so from now on, unless it
+    /// was told of its link's end already.
     pub(super) fn close(&mut self, id: u64) -> Result<(), Error> {
-        let Some(at) = self.inboxes.iter().position(|inbox| inbox.id == id) else {
-            return Ok(());
-        };
-        let inbox = self.inboxes.swap_remove(at);
+        let inbox = self.inbox(id)?;
+        inbox.queue.clear();
+        inbox.queued = 0;
         // All other ends are those of its link.
-        let (None | Some(Error::ServiceWithdrawn { .. }), Some(lane)) =
-            (inbox.ended, &mut self.lane)
-        else {
+        let (None | Some(Error::ServiceWithdrawn { .. })) = inbox.ended else {
             return Ok(());
         };
-        match inbox.announced {
-            Some(name) => {
-                self.withdrawals.push((inbox.inner, name));
+        inbox.ended = Some(Error::EndpointClosed);
+        let (inner, announced) = (inbox.inner, inbox.announced);
+        match (announced, &mut self.lane) {
+            (Some(name), Some(_)) => {
+                self.withdrawals.push((inner, name));
                 self.withdraw()?;
                 self.flush()
             }
-            None => lane.close(inbox.inner).map_err(Error::Rpmsg),
+            (None, Some(lane)) => lane.close(inner).map_err(Error::Rpmsg),
+            (_, None) => Ok(()),
         }
     }
 

@@ -362,3 +362,56 @@ fn a_watcher_sees_services_come_and_go_on_either_side() {
         }
     }
 }
+
+#[test]
+fn an_endpoint_that_could_not_be_opened_anew_says_so_and_can_be_asked_again() {
+    for bench in Bench::kinds() {
+        let device = bench.device();
+        let (go, stopped) = channel::<()>();
+        let party = Party::start(move |flag| {
+            let first = device.serve("brief", long().unless(flag))?;
+            first.recv(long().unless(flag))?;
+            drop(first);
+            stopped.recv().unwrap();
+            let second = device.serve("brief", long().unless(flag))?;
+            second.recv(forever().unless(flag)).map(drop)
+        });
+        let hub = bench.driver();
+        let mut brief = hub.connect("brief", long()).unwrap();
+        brief.send(b"go", long()).unwrap();
+        assert!(matches!(
+            brief.recv(long()),
+            Err(Error::ServiceWithdrawn { .. })
+        ));
+        let refused = brief.reopen(shortly());
+        assert!(matches!(refused, Err(Error::TimeLimit { .. })));
+        assert_eq!(brief.recv(long()), Err(Error::EndpointClosed));
+        assert_eq!(brief.send(b"?", long()), Err(Error::EndpointClosed));
+        // Its address is another's by now, who keeps it.
+        let address = brief.address();
+        let other = hub.open(Some(address), long()).unwrap();
+        go.send(()).unwrap();
+        brief.reopen(long()).unwrap();
+        assert_eq!(brief.try_recv(), Ok(None));
+        assert_eq!(hub.open(Some(address), long()).err(), {
+            Some(Error::Rpmsg(rpmsg::Error::AddressTaken { address }))
+        });
+        drop(other);
+        brief.send(b"end", long()).unwrap();
+        party.end().unwrap();
+    }
+}
+
+#[test]
+fn an_endpoint_that_found_no_other_link_yet_still_says_how_its_own_ended() {
+    let bench = Bench::new();
+    let device = bench.echo();
+    let hub = bench.driver();
+    let mut echo = hub.connect("echo", long()).unwrap();
+    drop(device);
+    let gone = echo.recv(long()).unwrap_err();
+    assert!(matches!(gone, Error::PeerRestarted { sign: Some(_), .. }));
+    let refused = echo.reopen(shortly());
+    assert!(matches!(refused, Err(Error::TimeLimit { .. })));
+    assert_eq!(echo.recv(long()), Err(gone));
+}
