@@ -4,6 +4,7 @@
 //! of a pair of sockets, as descriptors, after which nobody stands between the two. Whoever holds the meeting may be one of
 //! the two, or a third that outlives both. A side that died, and comes again, gets the same window and the same doorbell,
 //! and the link begins anew as rpmsg-lifecycle.md says. The window is sealed: neither side can cut it under the other.
+//! Where the geometry says so the link is *symmetric*: each side owns the buffers that it sends in (rpmsg-rings.md 4).
 //!
 //! # Example
 //!

@@ -17,13 +17,18 @@ use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_stream_and_a_sink_carry_an_echo() {
-    let (driver, device) = pair(Geometry::default());
-    let _echo = echo(device);
-    let mut endpoint = soon(driver.connect("echo")).await.unwrap();
-    for number in 0..200_u32 {
-        endpoint.send(number.to_le_bytes().to_vec()).await.unwrap();
-        let answer = soon(endpoint.next()).await.unwrap().unwrap();
-        assert_eq!(answer.payload, number.to_le_bytes());
+    for symmetric in [false, true] {
+        let (driver, device) = pair(Geometry {
+            symmetric,
+            ..Geometry::default()
+        });
+        let _echo = echo(device);
+        let mut endpoint = soon(driver.connect("echo")).await.unwrap();
+        for number in 0..200_u32 {
+            endpoint.send(number.to_le_bytes().to_vec()).await.unwrap();
+            let answer = soon(endpoint.next()).await.unwrap().unwrap();
+            assert_eq!(answer.payload, number.to_le_bytes());
+        }
     }
 }
 
@@ -51,52 +56,60 @@ async fn many_tasks_get_their_own_answers() {
 
 #[tokio::test]
 async fn more_messages_than_buffers_wait_in_the_sink_and_all_arrive() {
-    let (driver, device) = pair(Geometry {
-        descriptors: 4,
-        buffer_size: 64,
-        ..Geometry::default()
-    });
-    let sink = tokio::spawn(async move {
-        let endpoint = device.serve("sink").await?;
-        for number in 0..600_u32 {
-            let message = endpoint.recv().await?;
-            assert_eq!(message.payload, number.to_le_bytes());
-        }
-        endpoint.send_now(b"all").await?;
-        // The answer is under way until it was received.
-        endpoint.recv().await.map(|_| ())
-    });
-    let mut endpoint = soon(driver.connect("sink")).await.unwrap();
-    let mut numbers =
-        futures_util::stream::iter((0..600_u32).map(|n| Ok(n.to_le_bytes().to_vec())));
-    soon(endpoint.send_all(&mut numbers)).await.unwrap();
-    assert_eq!(soon(endpoint.recv()).await.unwrap().payload, b"all");
-    endpoint.send_now(b"end").await.unwrap();
-    soon(sink).await.unwrap().unwrap();
+    for symmetric in [false, true] {
+        let (driver, device) = pair(Geometry {
+            descriptors: 4,
+            buffer_size: 64,
+            symmetric,
+            ..Geometry::default()
+        });
+        let sink = tokio::spawn(async move {
+            let endpoint = device.serve("sink").await?;
+            for number in 0..600_u32 {
+                let message = endpoint.recv().await?;
+                assert_eq!(message.payload, number.to_le_bytes());
+            }
+            endpoint.send_now(b"all").await?;
+            // The answer is under way until it was received.
+            endpoint.recv().await.map(|_| ())
+        });
+        let mut endpoint = soon(driver.connect("sink")).await.unwrap();
+        let mut numbers =
+            futures_util::stream::iter((0..600_u32).map(|n| Ok(n.to_le_bytes().to_vec())));
+        soon(endpoint.send_all(&mut numbers)).await.unwrap();
+        assert_eq!(soon(endpoint.recv()).await.unwrap().payload, b"all");
+        endpoint.send_now(b"end").await.unwrap();
+        soon(sink).await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]
 async fn a_restart_is_told_to_waiting_tasks_and_reopening_works() {
-    let bench = Bench::new(Geometry::default());
-    let first = echo(bench.device());
-    let driver = bench.driver();
-    let mut endpoint = soon(driver.connect("echo")).await.unwrap();
-    let restart = async {
-        first.abort();
-        assert!(first.await.unwrap_err().is_cancelled());
-        let _second = echo(bench.device());
-    };
-    let (told, ()) = tokio::join!(soon(endpoint.recv()), restart);
-    assert!(
-        matches!(
-            told,
-            Err(Error::PeerRestarted { .. } | Error::ServiceWithdrawn { .. })
-        ),
-        "{told:?}"
-    );
-    soon(endpoint.reopen()).await.unwrap();
-    endpoint.send_now(b"again").await.unwrap();
-    assert_eq!(soon(endpoint.recv()).await.unwrap().payload, b"again");
+    for symmetric in [false, true] {
+        let bench = Bench::new(Geometry {
+            symmetric,
+            ..Geometry::default()
+        });
+        let first = echo(bench.device());
+        let driver = bench.driver();
+        let mut endpoint = soon(driver.connect("echo")).await.unwrap();
+        let restart = async {
+            first.abort();
+            assert!(first.await.unwrap_err().is_cancelled());
+            let _second = echo(bench.device());
+        };
+        let (told, ()) = tokio::join!(soon(endpoint.recv()), restart);
+        assert!(
+            matches!(
+                told,
+                Err(Error::PeerRestarted { .. } | Error::ServiceWithdrawn { .. })
+            ),
+            "{told:?}"
+        );
+        soon(endpoint.reopen()).await.unwrap();
+        endpoint.send_now(b"again").await.unwrap();
+        assert_eq!(soon(endpoint.recv()).await.unwrap().payload, b"again");
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use corewarden::client::{Client, Reason};
 use corewarden::{Error, Limit};
 
-use crate::support::{Bench, LONG, echoed, long, python, served, signal, text};
+use crate::support::{Bench, LONG, echoed, long, python, served, served_over, signal, text};
 
 #[test]
 fn any_language_talks_to_a_service_by_its_socket() {
@@ -133,88 +133,95 @@ fn a_server_that_is_asked_to_end_tells_its_clients_and_cleans_up() {
 
 #[test]
 fn top_counts_for_people_and_as_json_without_escapes_off_a_terminal() {
-    let (bench, _core, server) = served();
-    let client = server.client();
-    for _ in 0..10 {
-        client.send(b"1234", long()).unwrap();
-        client.recv(long()).unwrap();
+    for symmetric in [false, true] {
+        let (bench, _core, server) = served_over(symmetric);
+        let client = server.client();
+        for _ in 0..10 {
+            client.send(b"1234", long()).unwrap();
+            client.recv(long()).unwrap();
+        }
+        let counters = server.counters();
+        assert_eq!(counters["schema"], "corewarden.top");
+        assert_eq!(counters["role"], "driver");
+        let endpoints = counters["endpoints"].as_array().unwrap();
+        let echo = endpoints.iter().find(|e| e["service"] == "echo").unwrap();
+        // The first question was whether anybody is there.
+        assert_eq!(echo["received"]["messages"], 11);
+        assert_eq!(echo["sent"]["bytes"], 46);
+        let top = bench.corewarden(&["top", "--control", &server.control()]);
+        let shown = text(&top.stdout);
+        assert!(
+            shown.starts_with("driver: link of generation 0x"),
+            "{shown}"
+        );
+        assert!(shown.contains("service   echo at "), "{shown}");
+        let kind = if symmetric { ", symmetric" } else { "" };
+        let agreed = format!(
+            "agreed    name-service, buffer-sizes, event-index, version-1{kind}; buffers of 512 bytes to the driver, 512 to the device"
+        );
+        assert!(shown.contains(&agreed), "{shown}");
+        assert!(!shown.contains('\x1b'), "{shown}");
+        let nobody = bench.corewarden(&["top", "--control", "/nowhere/control"]);
+        assert_eq!(nobody.status.code(), Some(7));
+        let said = text(&nobody.stderr);
+        assert!(
+            said.starts_with("corewarden: /nowhere/control: cannot connect"),
+            "{said}"
+        );
     }
-    let counters = server.counters();
-    assert_eq!(counters["schema"], "corewarden.top");
-    assert_eq!(counters["role"], "driver");
-    let endpoints = counters["endpoints"].as_array().unwrap();
-    let echo = endpoints.iter().find(|e| e["service"] == "echo").unwrap();
-    // The first question was whether anybody is there.
-    assert_eq!(echo["received"]["messages"], 11);
-    assert_eq!(echo["sent"]["bytes"], 46);
-    let top = bench.corewarden(&["top", "--control", &server.control()]);
-    let shown = text(&top.stdout);
-    assert!(
-        shown.starts_with("driver: link of generation 0x"),
-        "{shown}"
-    );
-    assert!(shown.contains("service   echo at "), "{shown}");
-    let agreed = "agreed    name-service, buffer-sizes, event-index, version-1; buffers of 512 bytes to the driver, 512 to the device";
-    assert!(shown.contains(agreed), "{shown}");
-    assert!(!shown.contains('\x1b'), "{shown}");
-    let nobody = bench.corewarden(&["top", "--control", "/nowhere/control"]);
-    assert_eq!(nobody.status.code(), Some(7));
-    let said = text(&nobody.stderr);
-    assert!(
-        said.starts_with("corewarden: /nowhere/control: cannot connect"),
-        "{said}"
-    );
 }
 
 #[test]
 fn a_capture_is_read_by_tshark_with_our_dissector() {
-    let (bench, _core, server) = served();
-    let client = server.client();
-    let file = bench.folder.path().join("link.pcapng");
-    let mut capture = bench
-        .command(&[
-            "capture",
-            file.to_str().unwrap(),
-            "--control",
-            &server.control(),
-        ])
-        .args(["--packets", "20"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while capture.try_wait().unwrap().is_none() {
-        echoed(&client, b"captured");
+    for symmetric in [false, true] {
+        let (bench, _core, server) = served_over(symmetric);
+        let client = server.client();
+        let file = bench.folder.path().join("link.pcapng");
+        let mut capture = bench
+            .command(&[
+                "capture",
+                file.to_str().unwrap(),
+                "--control",
+                &server.control(),
+            ])
+            .args(["--packets", "20"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while capture.try_wait().unwrap().is_none() {
+            echoed(&client, b"captured");
+        }
+        let mut said = String::new();
+        capture.stdout.unwrap().read_to_string(&mut said).unwrap();
+        assert!(said.ends_with("link.pcapng: 20 packets\n"), "{said}");
+        let output = tshark(&file)
+            .args(["-Y", "cwrpmsg.kind == 0", "-T", "fields"])
+            .args([
+                "-e",
+                "cwrpmsg.direction",
+                "-e",
+                "cwrpmsg.dst",
+                "-e",
+                "cwrpmsg.payload",
+            ])
+            .output()
+            .unwrap();
+        let shown = text(&output.stdout);
+        let hex = "6361707475726564";
+        let counters = server.counters();
+        let announced = counters["services"].as_array().unwrap();
+        let echo = announced.iter().find(|one| one[0] == "echo").unwrap();
+        let echo = echo[1].to_string();
+        assert!(
+            shown.contains(&format!("0\t{echo}\t{hex}\n")),
+            "{shown}{}",
+            text(&output.stderr)
+        );
+        let back = shown
+            .lines()
+            .filter(|line| line.starts_with('1') && line.ends_with(hex));
+        assert!(back.count() > 0, "{shown}");
     }
-    let mut said = String::new();
-    capture.stdout.unwrap().read_to_string(&mut said).unwrap();
-    assert!(said.ends_with("link.pcapng: 20 packets\n"), "{said}");
-    let output = tshark(&file)
-        .args(["-Y", "cwrpmsg.kind == 0", "-T", "fields"])
-        .args([
-            "-e",
-            "cwrpmsg.direction",
-            "-e",
-            "cwrpmsg.dst",
-            "-e",
-            "cwrpmsg.payload",
-        ])
-        .output()
-        .unwrap();
-    let shown = text(&output.stdout);
-    let hex = "6361707475726564";
-    let counters = server.counters();
-    let announced = counters["services"].as_array().unwrap();
-    let echo = announced.iter().find(|one| one[0] == "echo").unwrap();
-    let echo = echo[1].to_string();
-    assert!(
-        shown.contains(&format!("0\t{echo}\t{hex}\n")),
-        "{shown}{}",
-        text(&output.stderr)
-    );
-    let back = shown
-        .lines()
-        .filter(|line| line.starts_with('1') && line.ends_with(hex));
-    assert!(back.count() > 0, "{shown}");
 }
 
 #[test]

@@ -36,9 +36,13 @@ pub(crate) struct Server {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::of(Geometry::default())
+    }
+
+    fn of(geometry: Geometry) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("link");
-        let meeting = Meeting::at(&path, Geometry::default(), Access::default()).unwrap();
+        let meeting = Meeting::at(&path, geometry, Access::default()).unwrap();
         let done = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&done);
         let meeting = thread::spawn(move || {
@@ -216,7 +220,15 @@ impl Drop for Server {
 
 /// A core that is served.
 pub(crate) fn served() -> (Bench, Core, Server) {
-    let bench = Bench::new();
+    served_over(false)
+}
+
+/// The same over a link that is symmetric or not.
+pub(crate) fn served_over(symmetric: bool) -> (Bench, Core, Server) {
+    let bench = Bench::of(Geometry {
+        symmetric,
+        ..Geometry::default()
+    });
     let core = bench.core();
     let server = bench.serve();
     (bench, core, server)
