@@ -16,20 +16,22 @@ use rpmsg::Features;
 
 /// A hub that attaches to the core, does no more than these features, and asks the TA anew at each attach.
 pub(crate) fn hub(core: u32, features: Features) -> Result<Hub> {
-    hub_at(core, features, Ok)
+    hub_at(core, features, None, Ok)
 }
 
-/// The same, at the place that this makes of the firmware's.
+/// The same, over this window and at the place that this makes of the firmware's.
 pub(crate) fn hub_at(
     core: u32,
     features: Features,
+    window: Option<Window>,
     place: impl Fn(Place) -> Result<Place, Error> + Send + 'static,
 ) -> Result<Hub> {
     let text = fs::read_to_string("/etc/corewarden/platform.toml")?;
     let platform = Platform::try_from(toml::from_str::<platform::File>(&text)?)?;
     let found = platform.core(core).context("the platform has this core")?;
     let mut machine = ThisMachine::default();
-    let (window, bell) = (machine.window(found)?, machine.doorbell(found)?);
+    let bell = machine.doorbell(found)?;
+    let window = window.map_or_else(|| machine.window(found), Ok)?;
     let find = move |window: &Window| {
         let mut client = Client::open(ThisMachine::default().transport()?, core)?;
         let (state, master) = (client.state()?, client.master_table()?);

@@ -53,10 +53,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["session", core, steps @ ..] => session::run(core, steps),
         ["sessions", count, core] => session::many(count, core),
         ["stay", socket] => user::stay(socket),
-        ["talk", core, first] => talk::run(core, first, link::features()),
-        ["talk", core, first, "split"] => {
-            talk::run(core, first, corewarden::hub::Options::default().features)
-        }
+        ["talk", core, first, over @ ..] => talk::run(core, first, over),
         ["race", core, file, count] => race::run(core, file, count),
         _ => anyhow::bail!("unknown attack {arguments:?}"),
     }

@@ -20,9 +20,12 @@ pub(crate) fn run(core: &str, count: &str) -> Result<()> {
         count: 4,
         size: LARGEST as u32,
     };
-    let hub = hub_at(u32::try_from(number(core)?)?, features(), move |place| {
-        place.with_pools(slots(TO_DEVICE), slots(TO_DRIVER))
-    })?;
+    let hub = hub_at(
+        u32::try_from(number(core)?)?,
+        features(),
+        None,
+        move |place| place.with_pools(slots(TO_DEVICE), slots(TO_DRIVER)),
+    )?;
     let mut pool = Pool::new(hub.connect("corewarden-pool", soon())?)?;
     let mut lies = hub.connect("corewarden-lies", soon())?;
     let count = usize::try_from(number(count)?)?;

@@ -9,22 +9,28 @@ use std::{collections::VecDeque, io::stdin, time::Duration};
 use anyhow::{Context, Result, bail, ensure};
 use corewarden::{
     Error, Limit,
-    hub::{Endpoint, Hub},
+    hub::{Endpoint, Hub, Options},
     services::{Channel, Failure, i2c},
+    shared_memory::Window,
 };
 use embedded_hal::i2c::I2c;
-use rpmsg::Features;
 
 use crate::{
-    link::{PATIENCE, hub},
+    link::{PATIENCE, features, hub_at},
     memory::number,
 };
 
-/// Does the steps that come as lines of standard input, with messages that are numbered from `first` on, and no more than
-/// these features; a line of output for each.
-pub(crate) fn run(core: &str, first: &str, features: Features) -> Result<()> {
+/// Does the steps that come as lines of standard input, with messages that are numbered from `first` on; a line of output
+/// for each. `over`: split rings, whatever the core offers, or a window that the kernel gives as `uio0`.
+pub(crate) fn run(core: &str, first: &str, over: &[&str]) -> Result<()> {
+    let (features, window) = match over {
+        [] => (features(), None),
+        ["split"] => (Options::default().features, None),
+        ["uio"] => (features(), Some(Window::uio("uio0", 1)?)),
+        _ => bail!("there are no links over {over:?}"),
+    };
     let mut talk = Talk {
-        hub: hub(u32::try_from(number(core)?)?, features)?,
+        hub: hub_at(u32::try_from(number(core)?)?, features, window, Ok)?,
         echo: None,
         next: u32::try_from(number(first)?)?,
         flying: VecDeque::new(),

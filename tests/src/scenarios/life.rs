@@ -237,7 +237,7 @@ fn talk_anew(board: &mut Board) -> Result<Said> {
     Ok(said)
 }
 
-fn restart(board: &mut Board, bundle: &str, way: Way) -> Result<()> {
+pub(super) fn restart(board: &mut Board, bundle: &str, way: Way) -> Result<()> {
     match way {
         Way::Itself => {
             let before = word(board, DEVICE_GENERATION)?;
@@ -347,7 +347,7 @@ impl Talk {
         Ok(said)
     }
 
-    fn step(&mut self, board: &mut Board, step: &str) -> Result<Said> {
+    pub(super) fn step(&mut self, board: &mut Board, step: &str) -> Result<Said> {
         self.ask(board, step)?;
         self.answer(board)
     }

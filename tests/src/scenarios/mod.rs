@@ -14,6 +14,7 @@ mod restart;
 mod serve;
 mod sessions;
 mod story;
+mod uio;
 mod variants;
 mod wires;
 
@@ -33,6 +34,7 @@ pub fn of(kind: Kind) -> Vec<&'static Test> {
             large::TESTS,
             packed::TESTS,
             pool::TESTS,
+            uio::TESTS,
             serve::TESTS,
             refusals::TESTS,
             predictions::TESTS,

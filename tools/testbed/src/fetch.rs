@@ -167,7 +167,7 @@ pub(crate) fn downloads(cache: &Cache) -> PathBuf {
 
 /// The folder of a group; it exists only when it is complete.
 pub(crate) fn unpacked(cache: &Cache, lock: &Lock, group: Group) -> PathBuf {
-    let layout = unpack::LAYOUT;
+    let layout = unpack::layout(group);
     cache
         .path()
         .join("unpacked")

@@ -196,11 +196,16 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// Modules that Linux needs for the TEE, in the order of loading; virtio's are built in.
-pub(crate) const MODULES: [&str; 2] = ["tee", "optee"];
+/// Modules that Linux needs for the TEE, in the order of loading, and those of a UIO device; virtio's are built in.
+pub(crate) const MODULES: [&str; 4] = ["tee", "optee", "uio", "uio_cif"];
 pub(crate) const CLIENT_EXPORT: &str = "client";
 pub(crate) const SOURCE_TREE: &str = "source";
 pub(crate) const REPLACEMENTS: &str = "not-the-pinned-versions";
 
-/// Changes when the same packages are unpacked in another way.
-pub(crate) const LAYOUT: u32 = 1;
+/// Changes when the same packages of a group are unpacked in another way.
+pub(crate) const fn layout(group: Group) -> u32 {
+    match group {
+        Group::Kernel => 2,
+        Group::Qemu | Group::Userland | Group::OpteeOs | Group::TrustedFirmware => 1,
+    }
+}

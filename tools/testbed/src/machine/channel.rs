@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::error::Fault;
 use super::memory::{Memory, WINDOW_OFFSET, WINDOW_SIZE};
 use super::port::Port;
+use super::qemu::CARD_SLOT;
 use super::{qmp, qtest};
 
 /// A port, and what has arrived on it but is no whole message yet.
@@ -120,14 +121,27 @@ fn ask(monitor: &mut Channel, name: &str, arguments: &Value) -> Result<Value, Re
 
 /// Plugs the shared window in, while A is stopped.
 pub(super) fn plug_window(monitor: &mut Channel, memory: &Memory) -> Result<(), Refused> {
+    let module = json!({ "driver": "pc-dimm", "addr": WINDOW_ADDRESS });
+    plug(monitor, memory, "window", module)?;
+    // The same bytes as a PCI device's memory, which a driver can give to user space.
+    let card = json!({ "driver": "ivshmem-plain", "bus": CARD_SLOT });
+    plug(monitor, memory, "card", card)
+}
+
+/// Plugs in a device that has the window's bytes.
+fn plug(
+    monitor: &mut Channel,
+    memory: &Memory,
+    name: &str,
+    mut device: Value,
+) -> Result<(), Refused> {
     let backend = json!({
-        "qom-type": "memory-backend-file", "id": "window", "size": WINDOW_SIZE, "mem-path": memory.path(),
+        "qom-type": "memory-backend-file", "id": name, "size": WINDOW_SIZE, "mem-path": memory.path(),
         "offset": WINDOW_OFFSET, "share": true,
     });
     ask(monitor, "object-add", &backend)?;
-    let module =
-        json!({ "driver": "pc-dimm", "id": "dimm", "memdev": "window", "addr": WINDOW_ADDRESS });
-    ask(monitor, "device_add", &module).map(|_| ())
+    device["memdev"] = json!(name);
+    ask(monitor, "device_add", &device).map(drop)
 }
 
 /// Lets A run.

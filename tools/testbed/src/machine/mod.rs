@@ -13,6 +13,8 @@
 //! | line 6: changes once the core is in reset, after each 0 on line 3 | supervisor | secure world |
 //! | virtio-serial port `coproc.db`, a byte for each ring | Linux | B's interrupt 7 |
 //! | B's UART 0, a byte for each ring | B | Linux, the same port |
+//!
+//! Linux finds the shared window in physical memory, and once more as the memory of a PCI device.
 
 mod channel;
 mod config;

@@ -88,6 +88,9 @@ pub(super) fn board(config: &Config, ends: &BoardEnds) -> Result<Command, Fault>
     command
         .arg("-serial")
         .arg(option("file:", &config.logs.join(SECURE_LOG)));
+    command
+        .arg("-device")
+        .arg(format!("pcie-root-port,id={CARD_SLOT}"));
     command.args(["-device", "virtio-serial-pci"]);
     command.args(channel("db", &ends.doorbell));
     command.args(["-device", "virtserialport,chardev=db,name=coproc.db,nr=1"]);
@@ -136,6 +139,8 @@ pub(super) fn core(config: &Config, memory: &Memory, ends: &CoreEnds) -> Command
     command
 }
 
+/// Where the window is plugged in as a PCI device.
+pub(super) const CARD_SLOT: &str = "riser";
 /// Where the core fetches its vector table.
 pub(super) const CORE_BOOT_ADDRESS: u32 = 0x2100_0000;
 /// The secure world's console, written by QEMU itself.
