@@ -28,6 +28,18 @@ pub struct Image {
     pub packed: bool,
 }
 
+impl Image {
+    /// What the others differ from.
+    pub const PLAIN: Self = Self {
+        version: 1,
+        prefix: b"",
+        dies_after_ms: None,
+        poisons_table: false,
+        asks_for: None,
+        packed: false,
+    };
+}
+
 /// What an image does with messages.
 pub trait Serve: Sized {
     /// Its endpoints on a new link.

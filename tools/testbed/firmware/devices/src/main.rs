@@ -10,14 +10,4 @@ mod text;
 
 use corewarden_firmware::echo::Image;
 
-corewarden_firmware::image!(
-    services::serve,
-    Image {
-        version: 1,
-        prefix: b"",
-        dies_after_ms: None,
-        poisons_table: false,
-        asks_for: None,
-        packed: false,
-    }
-);
+corewarden_firmware::image!(services::serve, Image::PLAIN);

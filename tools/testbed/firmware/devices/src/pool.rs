@@ -12,17 +12,7 @@ use rpmsg::{
 };
 use rpmsg_pool::{Borrower, Lender, Loan, Notice, PoolLayout, Returned};
 
-corewarden_firmware::image!(
-    serve,
-    Image {
-        version: 1,
-        prefix: b"",
-        dies_after_ms: None,
-        poisons_table: false,
-        asks_for: None,
-        packed: false,
-    }
-);
+corewarden_firmware::image!(serve, Image::PLAIN);
 
 fn serve(image: Image) -> ! {
     serve_with::<Pools>(image, ["pool version 1", "pool version 2"])

@@ -7,8 +7,5 @@ use corewarden_firmware::echo::Image;
 corewarden_firmware::image!(Image {
     version: 2,
     prefix: b"v2 ",
-    dies_after_ms: None,
-    poisons_table: false,
-    asks_for: None,
-    packed: false,
+    ..Image::PLAIN
 });

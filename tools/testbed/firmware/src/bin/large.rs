@@ -6,13 +6,9 @@ use corewarden_firmware::echo::Image;
 use rpmsg::BufferSizes;
 
 corewarden_firmware::image!(Image {
-    version: 1,
-    prefix: b"",
-    dies_after_ms: None,
-    poisons_table: false,
     asks_for: Some(BufferSizes {
         to_driver: 1040,
         to_device: 1008,
     }),
-    packed: false,
+    ..Image::PLAIN
 });

@@ -8,12 +8,8 @@ use rpmsg::{Error, Kick, LinkLayout, Packed, Split};
 corewarden_firmware::image!(
     serve,
     Image {
-        version: 1,
-        prefix: b"",
-        dies_after_ms: None,
-        poisons_table: false,
-        asks_for: None,
         packed: true,
+        ..Image::PLAIN
     }
 );
 

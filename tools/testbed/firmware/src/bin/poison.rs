@@ -5,10 +5,6 @@
 use corewarden_firmware::echo::Image;
 
 corewarden_firmware::image!(Image {
-    version: 1,
-    prefix: b"",
-    dies_after_ms: None,
     poisons_table: true,
-    asks_for: None,
-    packed: false,
+    ..Image::PLAIN
 });
