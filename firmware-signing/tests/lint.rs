@@ -244,6 +244,21 @@ const CASES: &[Case] = &[
         },
         found: &[(Rule::RpmsgBufferSizes, Some((0x2120_0018, 0x2120_0034)))],
     },
+    // Features above 31 are offered, and do not stand there.
+    Case {
+        change: |fw| {
+            fw.table.features = 1 | 1 << 31;
+            fw.table.config = vec![5, 0, 0];
+        },
+        found: &[(Rule::RpmsgBufferSizes, Some((0x2120_0018, 0x2120_0034)))],
+    },
+    Case {
+        change: |fw| {
+            fw.table.features = 3 | 1 << 31;
+            fw.table.config = [sizes(1024, 512), vec![5, 0, 0, 0]].concat();
+        },
+        found: &[],
+    },
     Case {
         change: |fw| fw.table.features = 0,
         found: &[(Rule::RpmsgNameService, Some((0x2120_0018, 0x2120_0034)))],
