@@ -50,15 +50,13 @@ impl Call {
         mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         loop {
-            if let Some(called) = wait {
-                ready!(called.as_mut().poll(context));
-            }
-            let called = Box::pin(Arc::clone(&self.notify).notified_owned());
-            *wait = None;
+            // First, so that no call between the look and the wait is missed; an older wait does as well.
+            let called = wait.get_or_insert_with(|| Box::pin(self.notify.clone().notified_owned()));
             if let Poll::Ready(found) = look(&mut Context::from_waker(&self.waker)) {
                 return Poll::Ready(found);
             }
-            *wait = Some(called);
+            ready!(called.as_mut().poll(context));
+            *wait = None;
         }
     }
 }

@@ -82,8 +82,6 @@ impl AsyncEndpoint {
     /// As [`Endpoint::reopen`], without its time limit.
     pub async fn reopen(&mut self) -> Result<(), Error> {
         self.unsent = None;
-        // What they wait for comes over the old link, if ever.
-        (self.reading, self.writing) = (None, None);
         let endpoint = &mut self.endpoint;
         self.hub.until(|_| endpoint.try_reopen()).await
     }

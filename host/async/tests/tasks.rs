@@ -11,7 +11,7 @@ use corewarden::hub::{Hub, Message, Options};
 use corewarden::place::{Geometry, Place};
 use corewarden::shared_memory::Window;
 use corewarden_async::{AsyncEndpoint, AsyncHub};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -177,6 +177,80 @@ async fn nothing_is_kept_of_whoever_gives_up_waiting_for_a_silent_peer() {
     while endpoint.endpoint().try_send(None, b"more").unwrap() {}
     gives_up(endpoint.send_now(b"no room"));
     gives_up(endpoint.send_to(1, b"no room"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waits_that_are_given_up_lose_and_double_nothing() {
+    const COUNT: u32 = 2000;
+    let (driver, device) = pair(Geometry {
+        descriptors: 4,
+        buffer_size: 64,
+        ..Geometry::default()
+    });
+    let sink = tokio::spawn(async move {
+        let mut endpoint = device.serve("sink").await?;
+        for number in 0..COUNT {
+            let payload = loop {
+                // By turns as a stream, whose waits last from one poll to the next, and by itself.
+                let message = match number % 2 {
+                    0 => briefly(number, endpoint.recv()).await,
+                    _ => briefly(number, endpoint.next()).await.and_then(|next| next),
+                };
+                if let Some(message) = message {
+                    break message?.payload;
+                }
+            };
+            assert_eq!(payload, number.to_le_bytes());
+        }
+        endpoint.send_now(b"all").await?;
+        endpoint.recv().await.map(|_| ())
+    });
+    let endpoint = soon(driver.connect("sink")).await.unwrap();
+    let numbers = async {
+        for number in 0..COUNT {
+            // What was given up was not sent.
+            let payload = number.to_le_bytes();
+            let sent = loop {
+                let sending = endpoint.send_now(&payload);
+                if let Some(sent) = briefly(number, sending).await {
+                    break sent;
+                }
+            };
+            assert_eq!(sent, Ok(()));
+        }
+    };
+    soon(numbers).await;
+    assert_eq!(soon(endpoint.recv()).await.unwrap().payload, b"all");
+    endpoint.send_now(b"end").await.unwrap();
+    soon(sink).await.unwrap().unwrap();
+}
+
+/// What comes within a few turns of the other tasks, if anything does.
+async fn briefly<T>(turns: u32, work: impl Future<Output = T>) -> Option<T> {
+    let pause = async {
+        for _ in 0..=turns % 5 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        found = work => Some(found),
+        () = pause => None,
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_polled_again_looks_again_whoever_else_runs() {
+    let (driver, device) = pair(Geometry::default());
+    let device = tokio::spawn(async move { device.serve("plain").await });
+    let mut endpoint = soon(driver.connect("plain")).await.unwrap();
+    let device = soon(device).await.unwrap().unwrap();
+    assert!(endpoint.next().now_or_never().is_none());
+    // The task that looks after the link has had no turn since.
+    let to = Some(endpoint.endpoint().address());
+    assert_eq!(device.endpoint().try_send(to, b"here"), Ok(true));
+    let message = endpoint.next().now_or_never().flatten();
+    assert_eq!(message.unwrap().unwrap().payload, b"here");
 }
 
 /// Waits once, and no more.
