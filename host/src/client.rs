@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::error::{Error, SocketOperation, Waiting};
@@ -192,6 +193,11 @@ impl Reason {
 }
 
 fn reason_in(note: OwnedFd) -> Reason {
+    // Reading what is no file may take for ever.
+    let kind = rustix::fs::fstat(&note).map(|note| FileType::from_raw_mode(note.st_mode));
+    if kind != Ok(FileType::RegularFile) {
+        return Reason::Unknown;
+    }
     let mut text = String::new();
     let read = File::from(note).take(200).read_to_string(&mut text);
     match read {

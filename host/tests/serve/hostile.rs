@@ -199,6 +199,36 @@ fn what_nobody_read_yet_outlives_a_send_that_fails() {
 }
 
 #[test]
+fn a_reason_that_nobody_ever_writes_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    // A pipe for a file, whose other end stays open.
+    let script = "import os,socket,sys\n\
+        s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n\
+        s.bind(sys.argv[1]);s.listen()\n\
+        c,_=s.accept();socket.send_fds(c,[b''],[os.pipe()[0]]);c.recv(100)";
+    let mut server = Command::new("python3")
+        .args(["-c", script])
+        .arg(&path)
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    let client = loop {
+        match Client::connect(&path) {
+            Ok(client) => break client,
+            Err(_) => assert!(start.elapsed() < LONG, "the script does not listen"),
+        }
+    };
+    let (said, told) = std::sync::mpsc::channel();
+    thread::spawn(move || said.send(client.recv(long())));
+    let told = told.recv_timeout(LONG / 4);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let reason = Reason::Unknown;
+    assert_eq!(told, Ok(Err(Error::ServerClosed { reason })));
+}
+
+#[test]
 fn descriptors_that_a_client_sends_along_are_closed() {
     let (_bench, _core, server) = served();
     server.client();
