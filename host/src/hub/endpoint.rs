@@ -136,7 +136,8 @@ impl Endpoint {
             .now(|node| try_put(node, self.id, to, payload))
     }
 
-    /// [`Endpoint::try_recv`] for tasks: the task is woken when there is something.
+    /// [`Endpoint::try_recv`] for tasks: the task is woken when there is something. Until then its waker is kept, so whose tasks
+    /// give up often lets them wait by one waker, as `corewarden_async` does.
     pub fn poll_recv(&self, context: &mut Context<'_>) -> Poll<Result<Message, Error>> {
         let taken = self.hub.shared.now(|node| {
             if let Some(message) = node.take(self.id)? {
@@ -152,7 +153,8 @@ impl Endpoint {
         ready(taken)
     }
 
-    /// [`Endpoint::try_send`] for tasks: the task is woken when a buffer may be free.
+    /// [`Endpoint::try_send`] for tasks: the task is woken when a buffer may be free; its waker is kept as in
+    /// [`Endpoint::poll_recv`].
     pub fn poll_send(
         &self,
         to: Option<u32>,
