@@ -86,7 +86,7 @@ pub enum Error {
         /// The last byte of its magic, a digit.
         version: u8,
     },
-    /// The peer's rings broke a rule, which ended the link; a new one begins.
+    /// The peer's rings broke a rule, which ended the link; a new one begins, after a pause where the last one broke soon, too.
     #[error("the peer broke the link: {0}")]
     LinkBroken(rpmsg::Error),
     /// Messages came faster than they were taken, and the endpoint's queue was full.
