@@ -121,12 +121,17 @@ impl Backlog {
                 self.dropped += 1;
                 continue;
             }
-            if self.dropped > 0 {
-                let note = capture::dropped(SystemTime::now(), self.dropped);
-                self.push(note.into());
-                self.dropped = 0;
-            }
+            self.tell_dropped();
             self.push(Arc::clone(block));
+        }
+    }
+
+    /// Says how many found no room, behind the last one that did.
+    fn tell_dropped(&mut self) {
+        if self.dropped > 0 {
+            let note = capture::dropped(SystemTime::now(), self.dropped);
+            self.push(note.into());
+            self.dropped = 0;
         }
     }
 
@@ -142,6 +147,10 @@ impl Backlog {
             }
             self.bytes = self.bytes.saturating_sub(block.len());
             self.blocks.pop_front();
+            if self.blocks.is_empty() {
+                // Nothing else may come for long.
+                self.tell_dropped();
+            }
         }
         Ok(())
     }
@@ -174,17 +183,19 @@ mod tests {
             assert!((MOST - length..=MOST).contains(&waits.sum()), "{length}");
             let dropped = backlog.dropped;
             assert!(dropped >= 2);
-            // Once there is room again, how many were left out stands before the next one.
+            // Once all that waited has gone, how many were left out is told, whether anything else comes or not.
             let (near, far) = std::os::unix::net::UnixDatagram::pair().unwrap();
             far.set_nonblocking(true).unwrap();
             let near = OwnedFd::from(near);
+            let (mut room, mut last) = (vec![0; length], 0);
             while !backlog.blocks.is_empty() {
                 backlog.send(&near).unwrap();
-                while far.recv(&mut [0]).is_ok() {}
+                while let Ok(taken) = far.recv(&mut room) {
+                    last = taken;
+                }
             }
             assert_eq!(backlog.bytes, 0);
-            backlog.add(&[block]);
-            let note = backlog.blocks.pop_front().unwrap();
+            let note = room.get(..last).unwrap();
             let (time, expected) = (12..20, capture::dropped(SystemTime::now(), dropped));
             assert_eq!(note.get(..time.start), expected.get(..time.start));
             assert_eq!(note.get(time.end..), expected.get(time.end..));
