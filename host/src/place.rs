@@ -6,8 +6,8 @@ use std::time::Duration;
 use platform::Core;
 use resource_table::{SharedVdev, SharedView, Table, Vdev};
 use rpmsg::{
-    Agreement, DRIVER_LINE, Features, Kick, LinkLayout, Ring, StatusWord, VIRTIO_ID_RPMSG,
-    VringLayout, Window,
+    Agreement, DEVICE_LINE, DRIVER_LINE, Features, Kick, LinkLayout, Ring, StatusWord,
+    VIRTIO_ID_RPMSG, VringLayout, Window,
 };
 use rpmsg_pool::PoolLayout;
 
@@ -225,7 +225,16 @@ impl Place {
 
     /// The generation that stands in the driver's line, whoever wrote it (rpmsg-lifecycle.md 1).
     pub(crate) fn driver_generation<M: SharedMemory>(&self, memory: &M) -> Option<u32> {
-        let line = self.page.saturating_add(DRIVER_LINE);
+        self.generation_in(DRIVER_LINE, memory)
+    }
+
+    /// The one in the device's line.
+    pub(crate) fn device_generation<M: SharedMemory>(&self, memory: &M) -> Option<u32> {
+        self.generation_in(DEVICE_LINE, memory)
+    }
+
+    fn generation_in<M: SharedMemory>(&self, line: u32, memory: &M) -> Option<u32> {
+        let line = self.page.saturating_add(line);
         memory.invalidate(line, 64);
         let magic = memory.load_u32(line, Ordering::Acquire);
         let generation = memory.load_u32(line.saturating_add(4), Ordering::Acquire);

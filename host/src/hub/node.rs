@@ -35,8 +35,8 @@ pub(super) struct Node {
     trouble: Option<Error>,
     /// Why none is begun, and until when.
     away: Option<(Error, Instant)>,
-    /// Nothing is done before this.
-    rest: Option<Instant>,
+    /// Nothing is done before this, unless the device says that it is another one than this.
+    rest: Option<(Instant, Option<u32>)>,
     pause: Pause,
     /// Somebody waits for a buffer to send in; kicks for returned ones are on.
     buffer_wanted: bool,
@@ -117,10 +117,13 @@ impl Node {
             }
             self.away = None;
         }
-        if self.rest.is_some_and(|until| Instant::now() < until) {
-            return Ok(());
+        if let Some((until, device)) = self.rest {
+            let same = self.side.device_generation(&self.memory) == device;
+            if same && Instant::now() < until {
+                return Ok(());
+            }
+            self.rest = None;
         }
-        self.rest = None;
         for _ in 0..STEPS {
             let turn = self.side.step(&self.memory, &*self.bell, &self.options)?;
             match turn {
@@ -184,7 +187,9 @@ impl Node {
 
     /// Gives way to a peer that breaks links or to another device: not the first time, as both may be over with that.
     fn rest(&mut self) {
-        self.rest = self.pause.begins(Instant::now(), Duration::ZERO);
+        let until = self.pause.begins(Instant::now(), Duration::ZERO);
+        let device = self.side.device_generation(&self.memory);
+        self.rest = until.map(|until| (until, device));
     }
 
     /// Has those who wait for a buffer try again once there is one; who finds none then asks anew.
@@ -262,7 +267,8 @@ impl Node {
         };
         let now = Instant::now();
         let away = self.away.map(|(_, until)| until);
-        let next = away.or(self.rest).or(self.side.next_turn());
+        let rest = self.rest.map(|(until, _)| until);
+        let next = away.or(rest).or(self.side.next_turn());
         match next {
             Some(next) => look.min(next.saturating_duration_since(now).max(SHORTEST)),
             None => look,

@@ -186,6 +186,14 @@ impl Side {
         }
     }
 
+    /// The generation that the device says it has, for a driver that knows where.
+    pub(super) fn device_generation(&self, memory: &Window) -> Option<u32> {
+        match self {
+            Side::Device { .. } => None,
+            Side::Driver { .. } => self.place()?.device_generation(memory),
+        }
+    }
+
     pub(super) fn is_driver(&self) -> bool {
         matches!(self, Side::Driver { .. })
     }

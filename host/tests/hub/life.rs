@@ -1,6 +1,7 @@
 //! Restarts of either side, lies, and what handles say then (rpmsg-lifecycle.md).
 
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use corewarden::hub::{Hub, Options};
@@ -218,6 +219,12 @@ fn l9_a_device_that_lies_on_every_link_is_left_alone_for_longer_each_time() {
         assert_eq!(device.generation(), None);
         let up = hub.up(shortly());
         assert_eq!(up.err(), trouble);
+        // Another one in its place is followed before the shortest pause would end.
+        drop(device);
+        let device = bench.device();
+        let served = thread::spawn(move || device.up(long()).map(drop));
+        hub.up(Limit::after(Duration::from_secs(4))).unwrap();
+        served.join().unwrap().unwrap();
     }
 }
 
