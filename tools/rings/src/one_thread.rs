@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use corewarden::shared_memory::Window;
 use rpmsg::{
     Device, DeviceQueue, Driver, DriverQueue, Endpoint, Event, Link, PackedDevice, PackedDriver,
@@ -74,7 +74,8 @@ struct Work {
     batch: u32,
     sent: u64,
     received: u64,
-    payload: Vec<u8>,
+    /// Those of a batch, one behind the other.
+    payloads: Vec<u8>,
     into: Vec<u8>,
 }
 
@@ -107,6 +108,9 @@ impl Work {
             !args.packed || args.batch != 0,
             "packed rings are measured in batches"
         );
+        ensure!(args.size >= 8, "a payload has room for its stamp");
+        let all = usize::try_from(args.batch.max(1))?.checked_mul(args.size);
+        let all = all.context("a batch is larger than memory")?;
         let (near, layout) = memory::window(args.memory)?;
         let quirks = Quirks::default();
         let split = || -> Result<_> {
@@ -143,7 +147,7 @@ impl Work {
             batch: args.batch,
             sent: 0,
             received: 0,
-            payload: vec![0x5a; args.size],
+            payloads: vec![0x5a; all],
             into: vec![0; args.size],
         })
     }
@@ -154,13 +158,13 @@ impl Work {
             batch,
             sent,
             received,
-            payload,
+            payloads,
             into,
         } = self;
         macro_rules! batches {
             ($sender:ident, $receiver:ident) => {
                 for _ in 0..count {
-                    batch_sent($sender, *batch, sent, payload)?;
+                    batch_sent($sender, into.len(), sent, payloads)?;
                     batch_received($receiver, *batch, received, into)?;
                 }
             };
@@ -170,8 +174,8 @@ impl Work {
             Ends::Down(sender, receiver) => batches!(sender, receiver),
             Ends::PackedUp(sender, receiver) => batches!(sender, receiver),
             Ends::PackedDown(sender, receiver) => batches!(sender, receiver),
-            Ends::SingleUp(pair) => pair.rounds(count, sent, payload, into)?,
-            Ends::SingleDown(pair) => pair.rounds(count, sent, payload, into)?,
+            Ends::SingleUp(pair) => pair.rounds(count, sent, payloads, into)?,
+            Ends::SingleDown(pair) => pair.rounds(count, sent, payloads, into)?,
         }
         Ok(())
     }
@@ -227,15 +231,20 @@ impl<T: Queue, R: Queue> Single<T, R> {
 #[inline(never)]
 pub(crate) fn batch_sent<M: SharedMemory, Q: Queue>(
     link: &mut Link<M, Q>,
-    batch: u32,
+    size: usize,
     sent: &mut u64,
-    payload: &mut [u8],
+    payloads: &mut [u8],
 ) -> Result<()> {
-    for number in *sent..*sent + u64::from(batch) {
+    // All of them first, as programs do: one read back by another width than it was just written by has the processor wait.
+    let mut number = *sent;
+    for payload in payloads.chunks_exact_mut(size) {
         stamp(payload, number);
+        number += 1;
+    }
+    *sent = number;
+    for payload in payloads.chunks_exact(size) {
         link.send(SOURCE, DESTINATION, payload)?;
     }
-    *sent += u64::from(batch);
     let _ = black_box(link.flush());
     Ok(())
 }
